@@ -1,0 +1,28 @@
+/** The house rules of who may import whom. `npm run imports` checks them; each rule says what to do instead. */
+const contexts = 'orders|inventory|accounts|notifications';
+const rule = (name, comment, from, to) => ({ name, severity: 'error', comment, from, to });
+
+module.exports = {
+  forbidden: [
+    rule('no-circular', 'Two files that need each other are one file, or lack a third.', {}, { circular: true }),
+    rule('contracts-stand-alone', 'contracts/ imports only zod: what crosses a boundary depends on nothing.', { path: '^src/contracts/' }, { pathNot: '^(src/contracts/|node_modules/zod/)' }),
+    rule('carriage-knows-no-context', 'messaging, database and observability carry; they never import a context, a door or the wiring.', { path: '^src/(messaging|database|observability)/' }, { path: `^src/(${contexts}|gateway|roles|main)` }),
+    rule('contexts-meet-in-contracts', 'Contexts never import one another: say it with an event in contracts/.', { path: `^src/(${contexts})/` }, { path: `^src/(${contexts})/`, pathNot: '^src/$1/' }),
+    rule('contexts-know-no-door', 'A context never imports the gateway or the wiring.', { path: `^src/(${contexts})/` }, { path: '^src/(gateway|roles|main)' }),
+    rule('one-door', 'Outside its folder a context is used through its index.ts.', { path: `^src/`, pathNot: `^src/(${contexts})/` }, { path: `^src/(${contexts})/`, pathNot: `^src/(${contexts})/index\\.ts$` }),
+    rule('only-roles-knows-contexts', 'Only roles.ts imports the contexts.', { path: '^src/', pathNot: `^src/(roles\\.ts|(${contexts})/)` }, { path: `^src/(${contexts})/` }),
+    rule('amqplib-in-one-place', 'Only brokers/rabbitmq.ts speaks AMQP; everyone else uses the Broker port.', { path: '^src/', pathNot: '^src/messaging/brokers/rabbitmq\\.ts$' }, { path: 'node_modules/amqplib' }),
+    rule('smqp-in-one-place', 'Only brokers/inProcess.ts knows the in-process broker library.', { path: '^src/', pathNot: '^src/messaging/brokers/inProcess\\.ts$' }, { path: 'node_modules/smqp' }),
+    rule('apollo-in-the-gateway', 'Only gateway/ names Apollo.', { path: '^src/', pathNot: '^src/gateway/' }, { path: 'node_modules/@apollo' }),
+    rule('prisma-in-database', 'The generated client and pg are reached through database/.', { path: '^src/', pathNot: '^src/(database|generated)/' }, { path: '^(src/generated/|node_modules/(pg|@prisma)/)' }),
+    rule('source-knows-no-test', 'src/ and scripts/ never import test/.', { path: '^(src|scripts)/' }, { path: '^test/' }),
+    rule('no-unresolvable', 'An import that leads nowhere.', {}, { couldNotResolve: true }),
+  ],
+  options: {
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^src/generated/prisma/internal' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['require', 'node', 'default', 'import', 'types'] },
+  },
+};

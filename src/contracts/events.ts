@@ -1,0 +1,115 @@
+import { z } from 'zod';
+
+/** The largest whole number that Postgres' integer and GraphQL's Int both hold. */
+export const INT_MAX = 2_147_483_647;
+
+/** Any string that Postgres can store: NUL is the one character it cannot, and a lone surrogate is no text. */
+export const text = (maxLength: number) =>
+  z
+    .string()
+    .min(1)
+    .max(maxLength)
+    .refine((value) => !value.includes('\u0000') && value.isWellFormed(), 'must not contain NUL or broken characters');
+
+export const orderId = text(200).describe('The order, in the words of the service that placed it; ours begin with ORD-');
+export const productId = z.int().min(1).max(INT_MAX).describe('The product');
+export const quantity = z.int().min(1).max(INT_MAX).describe('Units, at least one');
+export const minorUnits = z.int().min(0).describe('Money in minor units (cents) of the shop currency');
+
+/** A line as ordered. */
+export const orderLine = z.looseObject({ product_id: productId, quantity });
+/** A line as reserved, with the price that was taken. */
+export const reservedLine = z.looseObject({ product_id: productId, quantity, unit_price: minorUnits });
+/** Why one line could not be reserved. */
+export const rejectionCode = z.enum(['INSUFFICIENT_STOCK', 'UNKNOWN_PRODUCT', 'PRODUCT_INACTIVE']);
+export const rejectedLine = z.looseObject({
+  product_id: productId,
+  requested: z.int().min(1),
+  available: z.int().min(0),
+  code: rejectionCode,
+});
+/** Why an order was cancelled; the last two are not inventory's to say. */
+export const cancellationCode = z.enum([...rejectionCode.options, 'PAYMENT_DECLINED', 'EXPIRED', 'REQUESTED']);
+
+const lines = z.array(orderLine).min(1).max(1_000);
+
+/**
+ * Every event, once. Objects are loose: a newer version with more fields is understood, and what is not known is kept.
+ * `version` counts the changes of an order, so that a subscriber can tell which of two events is the later one.
+ */
+export const events = {
+  OrderCreated: z.looseObject({ event: z.literal('OrderCreated'), order_id: orderId, items: lines }),
+  OrderConfirmed: z.looseObject({
+    event: z.literal('OrderConfirmed'),
+    order_id: orderId,
+    customer_id: z.string(),
+    version: z.int(),
+    items: z.array(reservedLine),
+    total: minorUnits,
+    currency: z.string().length(3),
+  }),
+  OrderUpdated: z.looseObject({
+    event: z.literal('OrderUpdated'),
+    order_id: orderId,
+    customer_id: z.string(),
+    version: z.int(),
+    items: lines,
+  }),
+  OrderCancelled: z.looseObject({
+    event: z.literal('OrderCancelled'),
+    order_id: orderId,
+    customer_id: z.string().optional(),
+    version: z.int().optional(),
+    code: cancellationCode.optional(),
+    reason: z.string().optional(),
+    items: z.array(rejectedLine).optional(),
+  }),
+  OrderFulfilled: z.looseObject({
+    event: z.literal('OrderFulfilled'),
+    order_id: orderId,
+    customer_id: z.string().optional(),
+    version: z.int().optional(),
+  }),
+  StockReserved: z.looseObject({ event: z.literal('StockReserved'), order_id: orderId, items: z.array(reservedLine).min(1) }),
+  StockRejected: z.looseObject({
+    event: z.literal('StockRejected'),
+    order_id: orderId,
+    reason: z.string(),
+    /** Absent in the answers of a plainer inventory service than ours. */
+    items: z.array(rejectedLine).optional(),
+  }),
+  StockReleased: z.looseObject({ event: z.literal('StockReleased'), order_id: orderId, items: z.array(orderLine) }),
+  StockChanged: z.looseObject({
+    event: z.literal('StockChanged'),
+    product_id: productId,
+    sku: z.string(),
+    on_hand: z.int().min(0),
+    reserved: z.int().min(0),
+    available: z.int().min(0),
+  }),
+  ProductCreated: z.looseObject({
+    event: z.literal('ProductCreated'),
+    product_id: productId,
+    sku: z.string(),
+    name: z.string(),
+    price: minorUnits,
+    currency: z.string().length(3),
+    active: z.boolean(),
+  }),
+  ProductUpdated: z.looseObject({
+    event: z.literal('ProductUpdated'),
+    product_id: productId,
+    sku: z.string(),
+    name: z.string(),
+    price: minorUnits,
+    currency: z.string().length(3),
+    active: z.boolean(),
+  }),
+} as const;
+
+export type EventType = keyof typeof events;
+export type EventOf<T extends EventType> = z.infer<(typeof events)[T]>;
+/** Any event body: a union told apart by `event`. */
+export type AnyEvent = { [T in EventType]: EventOf<T> }[EventType];
+export type RejectedLine = z.infer<typeof rejectedLine>;
+export type CancellationCode = z.infer<typeof cancellationCode>;
