@@ -11,8 +11,10 @@ export const exchanges = {
 export const queues = {
   /** What inventory must answer: a reservation asked for. */
   orderCreated: 'order.created.inventory',
-  /** What ends a reservation: the order was cancelled or fulfilled. */
-  orderClosed: 'order.closed.inventory',
+  /** What inventory must let go. */
+  orderCancelled: 'order.cancelled.inventory',
+  /** What has left the house. */
+  orderFulfilled: 'order.fulfilled.inventory',
   /** What decides an order: the answers of inventory. */
   stockReplies: 'stock.replies.orders',
   /** What nobody was bound to receive. */

@@ -5,7 +5,7 @@ CREATE SCHEMA IF NOT EXISTS "inventory";
 CREATE SCHEMA IF NOT EXISTS "orders";
 
 -- CreateEnum
-CREATE TYPE "orders"."order_status" AS ENUM ('PENDING', 'RESERVED', 'CONFIRMED', 'FULFILLED', 'CANCELLED');
+CREATE TYPE "orders"."order_status" AS ENUM ('PENDING', 'CONFIRMED', 'FULFILLED', 'CANCELLED');
 
 -- CreateEnum
 CREATE TYPE "inventory"."reservation_status" AS ENUM ('ACTIVE', 'COMMITTED', 'RELEASED', 'REJECTED');
@@ -22,6 +22,7 @@ CREATE TABLE "orders"."orders" (
     "reason_code" TEXT,
     "reason_message" TEXT,
     "reason_lines" JSONB,
+    "correlation_id" TEXT NOT NULL,
     "currency" CHAR(3) NOT NULL,
     "total_minor" BIGINT,
     "idempotency_key" TEXT,

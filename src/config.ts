@@ -1,0 +1,79 @@
+import { z } from 'zod';
+
+/** What one process runs with. */
+export type Config = z.infer<typeof configSchema>;
+
+/**
+ * Every setting, once: the name in the environment, its default, its unit in the name, its meaning. README's table and
+ * .env.example are made from this.
+ */
+export const configSchema = z.object({
+  PORT: port(4000).describe('Where GraphQL, health and metrics are served.'),
+  HOST: z.string().default('127.0.0.1').describe('The address to listen on; 0.0.0.0 for all, as in a container.'),
+  WORKER_PORT: port(0).describe('Where a process without the gateway role serves health and metrics; 0 takes a free port.'),
+  HOLDFAST_DATA: z.string().min(1).default('.holdfast').describe('The folder of the embedded Postgres and the private RabbitMQ.'),
+  DATABASE_URL: url(['postgres:', 'postgresql:']).optional().describe('A Postgres to use instead of the embedded one.'),
+  RABBITMQ_URL: url(['amqp:', 'amqps:']).optional().describe('A RabbitMQ to use instead of the broker in process.'),
+  POSTGRES_PORT: port(5433).describe('Where the embedded Postgres listens; if it is taken, another is.'),
+  DATABASE_POOL_SIZE: count(10, 1, 200).describe('Database connections of one process.'),
+  NODE_ENV: z.enum(['development', 'production', 'test']).default('development').describe('production turns off the playground and introspection.'),
+  LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .default('info')
+    .describe('How much is logged, as JSON lines on stderr.'),
+  CURRENCY: z.string().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code such as EUR').default('EUR').describe('The currency of every price.'),
+  ORDER_DEADLINE_SECONDS: count(600, 5, 86_400).describe('A PENDING order is cancelled as EXPIRED after this.'),
+  ORDER_REPUBLISH_SECONDS: count(30, 1, 3_600).describe('A PENDING order is published again after this, then at twice the age.'),
+  ORDER_LINES_MAX: count(100, 1, 1_000).describe('Lines of one order.'),
+  ORDER_QUANTITY_MAX: count(100_000, 1, 100_000).describe('Units of one product in one order.'),
+  BODY_LIMIT_KIB: count(100, 1, 10_240).describe('Size of one request body.'),
+  COMMIT_BATCH_MAX: count(64, 1, 500).describe('Orders that share one commit at most.'),
+  CONSUMER_BATCH_MAX: count(64, 1, 500).describe('Messages that share one transaction at most.'),
+  INTAKE_MAX: count(256, 16, 10_000).describe('Embedded only: messages on their way before new orders wait.'),
+  DRAIN_SECONDS: count(20, 1, 300).describe('How long a stop waits for what is under way.'),
+});
+
+/** Reads the environment. Throws ConfigError naming all problems at once. */
+export function readConfig(environment: Record<string, string | undefined>): Config {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = configSchema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw new ConfigError(parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`));
+}
+
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+
+  constructor(readonly problems: string[]) {
+    super(`The configuration cannot be used:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+  }
+}
+
+/** A row of the configuration table. */
+export interface ConfigField {
+  name: string;
+  /** As it stands in the environment; empty when there is none. */
+  default: string;
+  meaning: string;
+}
+
+export function configFields(): ConfigField[] {
+  return Object.entries(configSchema.shape).map(([name, field]) => {
+    const fallback = field.safeParse(undefined).data;
+    return { name, default: fallback === undefined ? '' : String(fallback), meaning: field.description ?? '' };
+  });
+}
+
+function port(fallback: number) {
+  return z.coerce.number({ error: 'must be a number' }).int().min(0).max(65_535).default(fallback);
+}
+
+function count(fallback: number, min: number, max: number) {
+  const range = `must be a whole number, ${min} to ${max}`;
+  return z.coerce.number({ error: range }).int(range).min(min, range).max(max, range).default(fallback);
+}
+
+function url(protocols: string[]) {
+  const expected = `must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`;
+  return z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), expected);
+}

@@ -1,0 +1,109 @@
+import { PrismaPg } from '@prisma/adapter-pg';
+import { type Socket } from 'node:net';
+import { Pool, type PoolClient, type QueryResult } from 'pg';
+
+import { PrismaClient, type Prisma } from '../generated/prisma/client';
+import { inspectingClient } from './inspectingClient';
+import { silent, type DatabaseLog } from './log';
+import { plainUrl } from './url';
+
+/** Prisma's client over a pool of our own. Close it once; after that every call fails. */
+export type Database = PrismaClient & {
+  /** Waits for statements under way, then closes every connection. */
+  close(): Promise<void>;
+  /** How the pool stands this moment, for metrics and health. */
+  connections(): Connections;
+};
+
+/** What `transaction()` hands to its work: models, `$queryRaw`, `$executeRaw`, but no nested transaction. */
+export type Transaction = Prisma.TransactionClient;
+
+export interface Connections {
+  open: number;
+  idle: number;
+  /** Callers that wait for a connection. Above zero for long means that the pool is too small for the load. */
+  waiting: number;
+  sizeMax: number;
+}
+
+export interface DatabaseOptions {
+  url: string;
+  /** Connections at most; each busy transaction holds one. */
+  poolSize: number;
+  /** Shown in `pg_stat_activity`, to tell the roles apart. */
+  applicationName?: string;
+  /** How long a caller waits for a free or new connection before it is told that the database is unavailable. */
+  connectionTimeoutMs?: number;
+  /** The server cancels a statement that runs longer. Prisma's own timeout would leave it running. */
+  statementTimeoutMs?: number;
+  /** The server gives up waiting for a row lock after this. */
+  lockTimeoutMs?: number;
+  /** The server ends a session that sits in an open transaction and says nothing, so that its locks never outlive a stuck process. */
+  idleInTransactionTimeoutMs?: number;
+  log?: DatabaseLog;
+}
+
+/** Opens no connection yet: the first statement does. */
+export function openDatabase(options: DatabaseOptions): Database {
+  const { log = silent } = options;
+  const pool = openPool(options);
+  const adapter = new PrismaPg(pool, {
+    onConnectionError: (error) => log('warn', 'A database connection was lost inside a transaction', { reason: error.message }),
+  });
+  const client = new PrismaClient({ adapter });
+  return Object.assign(client, {
+    close: async () => {
+      await client.$disconnect();
+      await pool.end();
+    },
+    connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount, sizeMax: options.poolSize }),
+  });
+}
+
+function openPool(options: DatabaseOptions): Pool {
+  const { log = silent, statementTimeoutMs = 10_000 } = options;
+  const pool = new Pool({
+    connectionString: plainUrl(options.url),
+    Client: inspectingClient(refuseSilentRollback),
+    max: options.poolSize,
+    application_name: options.applicationName ?? 'holdfast',
+    connectionTimeoutMillis: options.connectionTimeoutMs ?? 5_000,
+    statement_timeout: statementTimeoutMs,
+    lock_timeout: options.lockTimeoutMs ?? 5_000,
+    idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 15_000,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+  });
+  // Without a listener the loss of an idle connection would end the process.
+  pool.on('error', (error) => log('warn', 'An idle database connection was lost', { reason: error.message }));
+  pool.on('connect', (client) => endWhenSilent(client, statementTimeoutMs + silenceMarginMs));
+  return pool;
+}
+
+/**
+ * Postgres answers COMMIT with ROLLBACK, and no error, when a statement of the transaction had failed and its error was swallowed.
+ * To the caller that would look like success.
+ */
+function refuseSilentRollback({ command }: QueryResult, statement: string): void {
+  if (statement !== 'COMMIT' || command !== 'ROLLBACK') return;
+  const refusal = new Error(
+    'Nothing was committed: a statement of this transaction had failed, and the code went on as if it had not.',
+  );
+  throw Object.assign(refusal, { code: '25P02', severity: 'ERROR' });
+}
+
+/**
+ * The server answers within `statement_timeout`, with a result or an error. When nothing comes for longer, the connection is dead
+ * without having said so (a pulled cable, a frozen host), and waiting on would hold the caller for ever.
+ */
+function endWhenSilent(client: PoolClient, limitMs: number): void {
+  // What pg keeps to itself: its socket, and whether it awaits an answer.
+  const session = client as unknown as { connection: { stream: Socket }; readyForQuery: boolean };
+  const { stream } = session.connection;
+  stream.setTimeout(limitMs, () => {
+    if (!session.readyForQuery)
+      stream.destroy(Object.assign(new Error(`The database gave no answer for ${limitMs} ms`), { code: 'ETIMEDOUT' }));
+  });
+}
+
+const silenceMarginMs = 5_000;

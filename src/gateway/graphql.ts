@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import { type IncomingMessage, type ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { ApolloServer, HeaderMap, type HTTPGraphQLRequest, type HTTPGraphQLResponse } from '@apollo/server';
+import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
+import { GraphQLError, type GraphQLSchema } from 'graphql';
+import { type Logger } from '../observability/logger';
+import { type Metrics } from '../observability/metrics';
+import { type RequestContext } from '../observability/requestContext';
+import { type RouteHandler } from './httpServer';
+import { errorFormatter, logFault } from './graphqlErrors';
+import { operationOutcome } from './operationOutcome';
+import { ClientGone, readJson, Refusal, sendRefusal } from './requestBody';
+import { correlationIdOf } from './requestIds';
+
+export interface GraphqlOptions<Context extends RequestContext> {
+  schema: GraphQLSchema;
+  /** What resolvers get: the request's own facts and whatever a role adds. */
+  contextFor: (facts: RequestContext, request: IncomingMessage) => Context | Promise<Context>;
+  log: Logger;
+  metrics: Metrics;
+  /** Turns off introspection and the suggestions that would give the schema away. */
+  production: boolean;
+  bodyLimitBytes?: number;
+  /** Bounds the work of one document: checking it is quadratic in the worst case. */
+  documentTokensMax?: number;
+}
+
+/** GraphQL over HTTP. `handle` answers every request it is given; `stop` ends Apollo once no request is under way. */
+export async function createGraphql<Context extends RequestContext>(options: GraphqlOptions<Context>) {
+  const requestIdStandIn = randomUUID();
+  const apollo = createApollo(options, requestIdStandIn);
+  await apollo.start();
+  const { bodyLimitBytes = 100 * 1024 } = options;
+
+  const handle: RouteHandler = async (request, response, requestId) => {
+    const body = request.method === 'POST' ? await bodyOrRefusal(request, response, { bodyLimitBytes, requestId }) : undefined;
+    if (body === refused) return;
+    const httpGraphQLRequest = toApollo(request, body);
+    const context = () => contextOf(options, request, requestId);
+    const answer = await apollo.executeHTTPGraphQLRequest({ httpGraphQLRequest, context });
+    await send(response, answer, (text) => text.replaceAll(requestIdStandIn, requestId));
+  };
+  return { handle, stop: () => apollo.stop() };
+}
+
+function createApollo<Context extends RequestContext>(options: GraphqlOptions<Context>, requestIdStandIn: string) {
+  const { schema, log, metrics, production, documentTokensMax = 15_000 } = options;
+  return new ApolloServer<Context>({
+    schema,
+    logger: log,
+    introspection: !production,
+    hideSchemaDetailsFromClientErrors: production,
+    csrfPrevention: true,
+    allowBatchedHttpRequests: false,
+    includeStacktraceInErrorResponses: false,
+    // The process owns its signals: Apollo must not stop on its own while consumers still drain.
+    stopOnTerminationSignals: false,
+    parseOptions: { maxTokens: documentTokensMax },
+    formatError: errorFormatter(requestIdStandIn),
+    plugins: [ApolloServerPluginLandingPageDisabled(), operationOutcome(metrics, log)],
+  });
+}
+
+/**
+ * The facts travel in the context and its logger, not in AsyncLocalStorage: on Node 20 that would cost every promise of every
+ * request, a seventh of our speed.
+ */
+async function contextOf<Context extends RequestContext>(
+  { contextFor, log }: GraphqlOptions<Context>,
+  request: IncomingMessage,
+  requestId: string,
+): Promise<Context> {
+  const correlationId = correlationIdOf(request, requestId);
+  const requestLog = log.child({ requestId, correlationId });
+  try {
+    return await contextFor({ requestId, correlationId, idempotencyKey: idempotencyKeyOf(request), log: requestLog }, request);
+  } catch (error) {
+    logFault(requestLog, error, {});
+    throw error;
+  }
+}
+
+const refused = Symbol('refused');
+
+async function bodyOrRefusal(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { bodyLimitBytes, requestId }: { bodyLimitBytes: number; requestId: string },
+): Promise<unknown> {
+  try {
+    return await readJson(request, response, bodyLimitBytes);
+  } catch (error) {
+    if (error instanceof Refusal) sendRefusal(request, response, { ...error.problem, message: error.message, requestId });
+    else if (error instanceof ClientGone) response.destroy();
+    else throw error;
+    return refused;
+  }
+}
+
+function toApollo(request: IncomingMessage, body: unknown): HTTPGraphQLRequest {
+  const headers = new HeaderMap();
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
+  }
+  const url = request.url ?? '/';
+  const mark = url.indexOf('?');
+  return { method: request.method ?? 'GET', headers, search: mark === -1 ? '' : url.slice(mark), body };
+}
+
+function idempotencyKeyOf(request: IncomingMessage): string | undefined {
+  const key = request.headers['idempotency-key'];
+  if (key === undefined) return undefined;
+  if (typeof key === 'string' && /^[\x21-\x7e]{1,200}$/.test(key)) return key;
+  const message =
+    'The Idempotency-Key header must be 1 to 200 visible ASCII characters without spaces: send a UUID, for example.';
+  throw new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', field: 'Idempotency-Key', http: { status: 400 } } });
+}
+
+async function send(
+  response: ServerResponse,
+  { status, headers, body }: HTTPGraphQLResponse,
+  withRequestId: (text: string) => string,
+): Promise<void> {
+  for (const [name, value] of headers) response.setHeader(name, value);
+  if (body.kind === 'complete') {
+    // Apollo writes errors first, so an answer without them is known at its beginning.
+    const text = body.string.startsWith('{"errors"') ? withRequestId(body.string) : body.string;
+    response.writeHead(status ?? 200, { 'content-length': Buffer.byteLength(text) });
+    response.end(text);
+    return;
+  }
+  response.writeHead(status ?? 200);
+  await pipeline(Readable.from(body.asyncIterator).map(withRequestId), response);
+}

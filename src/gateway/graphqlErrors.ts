@@ -1,0 +1,97 @@
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { type Logger } from '../observability/logger';
+import { Unavailable } from '../observability/unavailable';
+import { inputFault, type InputFault } from './inputFault';
+import { maskedMessage } from './respond';
+
+/**
+ * Every `extensions.code` a caller can meet. PAYLOAD_TOO_LARGE is answered before GraphQL; GRAPHQL_* and PERSISTED_QUERY_* keep
+ * their usual names because tools and clients look for them; whatever is not listed becomes INTERNAL.
+ */
+export const errorCodes = [
+  'BAD_USER_INPUT',
+  'GRAPHQL_PARSE_FAILED',
+  'GRAPHQL_VALIDATION_FAILED',
+  'PERSISTED_QUERY_NOT_FOUND',
+  'PAYLOAD_TOO_LARGE',
+  'IDEMPOTENCY_CONFLICT',
+  'IDEMPOTENCY_IN_PROGRESS',
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'RATE_LIMITED',
+  'SERVICE_UNAVAILABLE',
+  'INTERNAL',
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+/** True for the codes that speak of our trouble and not the caller's. */
+export function isFault(code: unknown): boolean {
+  return code === 'INTERNAL' || code === 'SERVICE_UNAVAILABLE';
+}
+
+/**
+ * The one mapper from errors to what a caller sees: a code of the list and the request id always; the fault of an input with the
+ * path of the field; everything unknown masked. Apollo does not say which request an error belongs to, hence `requestId` may be
+ * a stand-in that the caller replaces.
+ */
+export function errorFormatter(requestId: string) {
+  return (formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError => {
+    const reading = readError(thrown);
+    switch (reading.kind) {
+      case 'unavailable': {
+        const { message, retryAfterSeconds } = reading.error;
+        return { ...formatted, message, extensions: { code: 'SERVICE_UNAVAILABLE', requestId, retryAfterSeconds } };
+      }
+      case 'input': {
+        const { message, field } = reading.fault;
+        return { ...formatted, message, extensions: { code: 'BAD_USER_INPUT', requestId, field } };
+      }
+      case 'refusal':
+        return {
+          ...formatted,
+          message: sentence(formatted),
+          extensions: { ...formatted.extensions, code: reading.code, requestId },
+        };
+      case 'fault':
+        return { ...formatted, message: maskedMessage(requestId), extensions: { code: 'INTERNAL', requestId } };
+    }
+  };
+}
+
+/** The parser is recursive, and tells of a document that is too deep in words of its engine. */
+function sentence({ message }: GraphQLFormattedError): string {
+  return message === 'Maximum call stack size exceeded' ? 'The document is nested too deeply.' : message;
+}
+
+/** Logs what the caller is not told. */
+export function logFault(log: Logger, thrown: unknown, fields: Record<string, unknown>): void {
+  const reading = readError(thrown);
+  if (reading.kind === 'fault') log.error({ err: reading.error, ...fields }, 'A GraphQL request failed inside.');
+  if (reading.kind === 'unavailable')
+    log.warn({ err: reading.error, ...fields }, 'A GraphQL request was refused: something is down.');
+}
+
+type Reading =
+  | { kind: 'unavailable'; error: Unavailable }
+  | { kind: 'input'; fault: InputFault }
+  | { kind: 'refusal'; code: ErrorCode }
+  | { kind: 'fault'; error: unknown };
+
+function readError(thrown: unknown): Reading {
+  if (!(thrown instanceof GraphQLError))
+    return thrown instanceof Unavailable ? { kind: 'unavailable', error: thrown } : { kind: 'fault', error: thrown };
+  if (thrown.originalError instanceof Unavailable) return { kind: 'unavailable', error: thrown.originalError };
+  const fault = inputFault(thrown);
+  if (fault !== undefined) return { kind: 'input', fault };
+  const code = codeOf(thrown);
+  return code === undefined ? { kind: 'fault', error: thrown.originalError ?? thrown } : { kind: 'refusal', code };
+}
+
+function codeOf(error: GraphQLError): ErrorCode | undefined {
+  const { code } = error.extensions;
+  if (code === 'BAD_REQUEST' || code === 'OPERATION_RESOLUTION_FAILURE') return 'BAD_USER_INPUT';
+  // What Apollo and graphql-js say about a request as a whole stands at no field and wraps nothing; some of it has no code.
+  if (code === undefined && error.path === undefined && error.originalError === undefined) return 'BAD_USER_INPUT';
+  return errorCodes.find((known) => known === code && known !== 'INTERNAL');
+}

@@ -1,0 +1,17 @@
+/* global document, React, ReactDOM, GraphiQL */
+const key = `first-order-${Date.now().toString(36)}`;
+const tabs = JSON.parse(document.getElementById('tabs').textContent);
+const defaultTabs = tabs.map((tab) => ({ ...tab, query: tab.query.replaceAll('{{key}}', key) }));
+
+const graphiql = React.createElement(
+  GraphiQL,
+  {
+    fetcher: GraphiQL.createFetcher({ url: '/graphql' }),
+    defaultTabs,
+    defaultEditorToolsVisibility: false,
+    isHeadersEditorEnabled: true,
+    shouldPersistHeaders: false,
+  },
+  React.createElement(GraphiQL.Logo, null, ' '),
+);
+ReactDOM.createRoot(document.getElementById('playground')).render(graphiql);

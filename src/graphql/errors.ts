@@ -1,0 +1,63 @@
+import { Field, InterfaceType, ObjectType, registerEnumType } from 'type-graphql';
+
+/** Every refusal a mutation can answer with. Clients decide by these; messages are for people and may change. */
+export enum ErrorCode {
+  VALIDATION_FAILED = 'VALIDATION_FAILED',
+  UNKNOWN_ORDER = 'UNKNOWN_ORDER',
+  UNKNOWN_PRODUCT = 'UNKNOWN_PRODUCT',
+  IDEMPOTENCY_CONFLICT = 'IDEMPOTENCY_CONFLICT',
+  ORDER_STATE_CONFLICT = 'ORDER_STATE_CONFLICT',
+  SKU_TAKEN = 'SKU_TAKEN',
+  STOCK_BELOW_RESERVED = 'STOCK_BELOW_RESERVED',
+  STOCK_MOVED = 'STOCK_MOVED',
+}
+
+registerEnumType(ErrorCode, {
+  name: 'ErrorCode',
+  description: 'Why a mutation was refused. Decide by the code; the message is for people and may change.',
+  valuesConfig: {
+    VALIDATION_FAILED: { description: 'The input breaks a rule; `fields` says which and where.' },
+    UNKNOWN_ORDER: { description: 'There is no order with this id.' },
+    UNKNOWN_PRODUCT: { description: 'There is no product with this id or sku.' },
+    IDEMPOTENCY_CONFLICT: { description: 'The idempotency key was used before, for another order.' },
+    ORDER_STATE_CONFLICT: { description: "The order's status does not allow this." },
+    SKU_TAKEN: { description: 'Another product has this sku.' },
+    STOCK_BELOW_RESERVED: { description: 'Units that are promised to orders cannot be taken away.' },
+    STOCK_MOVED: { description: 'The stock is not what `compareOnHand` says: somebody changed it meanwhile.' },
+  },
+});
+
+@InterfaceType({ description: 'A refusal: an expected outcome, with a code to decide by and a message for people.' })
+export abstract class ErrorResult {
+  @Field(() => ErrorCode, { description: 'What to decide by.' })
+  code!: ErrorCode;
+
+  @Field(() => String, { description: 'What happened and what to do, for people.' })
+  message!: string;
+}
+
+@ObjectType({ description: 'One thing that is wrong with the input.' })
+export class FieldProblem {
+  @Field(() => String, { description: 'Where in the input, such as `items.0.quantity`.' })
+  path!: string;
+
+  @Field(() => String, { description: 'The kind of problem, such as `too_small`.' })
+  code!: string;
+
+  @Field(() => String, { description: 'The problem, for people.' })
+  message!: string;
+}
+
+@ObjectType({ implements: ErrorResult, description: 'The input breaks one or more rules; nothing was changed.' })
+export class ValidationError extends ErrorResult {
+  @Field(() => [FieldProblem], { description: 'Every problem, all at once.' })
+  fields!: FieldProblem[];
+
+  /** The refusal for these problems, its message naming the first few. */
+  static of(fields: FieldProblem[]): ValidationError {
+    const named = fields.slice(0, 3).map((field) => `${field.path || 'input'}: ${field.message}`);
+    const more = fields.length > named.length ? `; and ${fields.length - named.length} more` : '';
+    const message = `The input was refused. ${named.join('; ')}${more}.`;
+    return Object.assign(new ValidationError(), { code: ErrorCode.VALIDATION_FAILED, message, fields });
+  }
+}

@@ -1,0 +1,83 @@
+import { RetryTransaction, type Transaction } from '../database';
+import { followUp, PoisonMessage, type Handler, type OutgoingMessage } from '../messaging';
+import {
+  insertReservations,
+  lockReservations,
+  productsHeldBy,
+  setReservationStatus,
+  type LockedReservation,
+} from './reservationRows';
+import { lockStock, move, type Movement } from './stockRows';
+
+/**
+ * Lets go of what cancelled orders hold. A cancel that comes before its order leaves a tombstone, a reservation that is RELEASED
+ * from the start, so that the late order finds it and holds nothing. Repeated, it does nothing.
+ */
+export function releaseReservation(newId: () => string): Handler<'OrderCancelled'> {
+  return async (tx, batch) => {
+    const orderIds = batch.map((message) => message.body.order_id);
+    const reservations = await lockForClosing(tx, orderIds);
+    await bury(tx, orderIds.filter((id) => !reservations.has(id)));
+    const held = await close(tx, reservations, orderIds, 'RELEASED');
+    const causes = new Map(batch.map((message) => [message.body.order_id, message]));
+    return held.map((reservation): OutgoingMessage => {
+      const items = reservation.lines.map((line) => ({ product_id: line.productId, quantity: line.quantity }));
+      const body = { event: 'StockReleased' as const, order_id: reservation.orderId, items };
+      return followUp(causes.get(reservation.orderId)!, body, newId);
+    });
+  };
+}
+
+/** Takes what fulfilled orders hold out of the stock: the goods have left the house. Repeated, it does nothing. */
+export function commitReservation(): Handler<'OrderFulfilled'> {
+  return async (tx, batch) => {
+    const orderIds = batch.map((message) => message.body.order_id);
+    const reservations = await lockForClosing(tx, orderIds);
+    for (const orderId of orderIds) refuseUnlessHeld(orderId, reservations.get(orderId));
+    await close(tx, reservations, orderIds, 'COMMITTED');
+    return [];
+  };
+}
+
+/** Stock first, then reservations: the order of locking that reserveStock follows too. */
+async function lockForClosing(tx: Transaction, orderIds: string[]): Promise<Map<string, LockedReservation>> {
+  const stock = await lockStock(tx, await productsHeldBy(tx, orderIds));
+  const reservations = await lockReservations(tx, orderIds);
+  const lines = [...reservations.values()].flatMap((reservation) => reservation.lines);
+  const unlocked = lines.some((line) => !stock.has(line.productId));
+  if (unlocked) throw new RetryTransaction('A reservation was made while its stock was being locked.');
+  return reservations;
+}
+
+async function bury(tx: Transaction, orderIds: string[]): Promise<void> {
+  const tombstones = [...new Set(orderIds)].map((orderId) => ({ orderId, status: 'RELEASED' as const, answer: null, lines: [] }));
+  const inserted = await insertReservations(tx, tombstones);
+  if (inserted < tombstones.length) throw new RetryTransaction('An order was answered while it was being buried.');
+}
+
+/** Closes those that are ACTIVE, each once, and says which these were. */
+async function close(
+  tx: Transaction,
+  reservations: Map<string, LockedReservation>,
+  orderIds: string[],
+  status: 'RELEASED' | 'COMMITTED',
+): Promise<LockedReservation[]> {
+  const active = [...new Set(orderIds)].flatMap((id) => reservations.get(id) ?? []).filter((held) => held.status === 'ACTIVE');
+  await move(tx, active.flatMap((reservation) => closingMovements(reservation, status)));
+  await setReservationStatus(tx, active.map((reservation) => reservation.orderId), status);
+  return active;
+}
+
+function closingMovements({ orderId, lines }: LockedReservation, status: 'RELEASED' | 'COMMITTED'): Movement[] {
+  return lines.map(({ productId, quantity }) =>
+    status === 'COMMITTED'
+      ? { productId, kind: 'COMMIT', onHandDelta: -quantity, reservedDelta: -quantity, orderId }
+      : { productId, kind: 'RELEASE', onHandDelta: 0, reservedDelta: -quantity, orderId },
+  );
+}
+
+function refuseUnlessHeld(orderId: string, reservation: LockedReservation | undefined) {
+  if (reservation?.status === 'ACTIVE' || reservation?.status === 'COMMITTED') return;
+  const state = reservation ? `is ${reservation.status}` : 'does not exist';
+  throw new PoisonMessage(`OrderFulfilled for ${orderId}, but its reservation ${state}: nothing can leave the stock for it.`);
+}

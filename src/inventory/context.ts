@@ -1,0 +1,49 @@
+import { type Database } from '../database';
+import { type Handlers, type Outbox } from '../messaging';
+import { adjustStockUseCase, setStockUseCase } from './changeStock';
+import { inventoryHandlers } from './handlers';
+import { createProductUseCase, updateProductUseCase } from './manageProducts';
+import { countViolations, findProduct, findProductIds, listMovements, listProducts, type ProductKey } from './readProducts';
+
+export interface InventoryOptions {
+  database: Database;
+  outbox: Outbox;
+  currency: string;
+  newId(): string;
+}
+
+/** The inventory context: its use cases, and what it does about messages. */
+export type InventoryContext = ReturnType<typeof createInventory>;
+
+export function createInventory(options: InventoryOptions) {
+  const { database } = options;
+  return {
+    createProduct: createProductUseCase(options),
+    updateProduct: updateProductUseCase(options),
+    adjustStock: adjustStockUseCase(options),
+    setStock: setStockUseCase(options),
+    product: (key: ProductKey) => findProduct(database, key),
+    products: (filter: { active?: boolean | null }, first: number, after?: number) => listProducts(database, filter, first, after),
+    movements: (productId: number, first: number, after?: bigint) => listMovements(database, productId, first, after),
+    violations: () => countViolations(database),
+    productIdsBySku: rememberingSkus(database),
+    /** What inventory does about orders, by queue. */
+    handlers: inventoryHandlers(options.newId) as Record<string, Handlers>,
+  };
+}
+
+/** How many skus are remembered; beyond it the memory starts anew. */
+const SKUS_REMEMBERED_MAX = 100_000;
+
+/** A sku never changes its product, so what was found once is remembered: orders by sku cost no query. */
+function rememberingSkus(database: Database) {
+  const known = new Map<string, number>();
+  return async (skus: string[]): Promise<Map<string, number>> => {
+    const unknown = [...new Set(skus)].filter((sku) => !known.has(sku) && !sku.includes('\u0000'));
+    if (unknown.length > 0) {
+      if (known.size > SKUS_REMEMBERED_MAX) known.clear();
+      for (const [sku, id] of await findProductIds(database, unknown)) known.set(sku, id);
+    }
+    return new Map(skus.flatMap((sku) => (known.has(sku) ? [[sku, known.get(sku)!] as const] : [])));
+  };
+}

@@ -1,0 +1,13 @@
+import { queues } from '../contracts';
+import { type Handlers } from '../messaging';
+import { commitReservation, releaseReservation } from './closeReservation';
+import { reserveStock } from './reserveStock';
+
+/** What inventory does about orders, queue by queue. */
+export function inventoryHandlers(newId: () => string): Record<string, Handlers> {
+  return {
+    [queues.orderCreated]: { OrderCreated: reserveStock(newId) },
+    [queues.orderCancelled]: { OrderCancelled: releaseReservation(newId) },
+    [queues.orderFulfilled]: { OrderFulfilled: commitReservation() },
+  };
+}

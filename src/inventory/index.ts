@@ -1,0 +1,5 @@
+/** The door of the inventory context: what the wiring and the scripts need, nothing more. */
+export { createInventory, type InventoryContext } from './context';
+export { reconcile, type Drift, type Reconciliation } from './reconcile';
+export { ProductResolver } from './resolvers';
+export { seedProducts, type SeedOutcome } from './seedProducts';

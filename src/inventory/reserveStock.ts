@@ -1,0 +1,62 @@
+import { type EventOf } from '../contracts';
+import { RetryTransaction, type Transaction } from '../database';
+import { followUp, type Handler, type IncomingMessage } from '../messaging';
+import { findReservations, insertReservations, type Answer } from './reservationRows';
+import { decideReservations, mergeWish, type HeldLine, type ReservationDecision, type Wish } from './stock';
+import { lockStock, move, type Movement } from './stockRows';
+
+/**
+ * Answers a batch of OrderCreated: reserves all lines of an order or none, first come first served. An order that was answered
+ * before is answered again with what was stored then, and nothing else happens.
+ */
+export function reserveStock(newId: () => string): Handler<'OrderCreated'> {
+  return async (tx, batch) => {
+    const wishes = firstOfEach(batch.map(({ body }) => toWish(body)));
+    const stock = await lockStock(tx, wishes.flatMap((wish) => wish.lines.map((line) => line.productId)));
+    const answers = await findReservations(tx, wishes.map((wish) => wish.orderId));
+    const decisions = decideReservations(stock, wishes.filter((wish) => !answers.has(wish.orderId)));
+    for (const decision of decisions) answers.set(decision.orderId, answerOf(decision));
+    await saveDecisions(tx, decisions);
+    return batch.map((message) => followUp(message, answers.get(message.body.order_id)!, newId));
+  };
+}
+
+async function saveDecisions(tx: Transaction, decisions: ReservationDecision[]): Promise<void> {
+  const inserted = await insertReservations(tx, decisions.map(toReservation));
+  // Another worker has just answered one of these orders, or buried it: start over, and find that answer.
+  if (inserted < decisions.length) throw new RetryTransaction('An order of this batch was answered by another worker meanwhile.');
+  await move(tx, decisions.flatMap(movementsOf));
+}
+
+function toReservation(decision: ReservationDecision) {
+  const answer = JSON.stringify(answerOf(decision));
+  return decision.type === 'reserved'
+    ? { orderId: decision.orderId, status: 'ACTIVE' as const, answer, lines: decision.lines }
+    : { orderId: decision.orderId, status: 'REJECTED' as const, answer, lines: [] };
+}
+
+function movementsOf(decision: ReservationDecision): Movement[] {
+  if (decision.type === 'rejected') return [];
+  const { orderId } = decision;
+  return decision.lines.map(({ productId, quantity }) => ({ productId, kind: 'RESERVE', onHandDelta: 0, reservedDelta: quantity, orderId }));
+}
+
+function answerOf(decision: ReservationDecision): Answer {
+  const { orderId: order_id } = decision;
+  if (decision.type === 'rejected') return { event: 'StockRejected', order_id, reason: decision.reason, items: decision.lines };
+  return { event: 'StockReserved', order_id, items: decision.lines.map(toReservedLine) };
+}
+
+function toReservedLine({ productId, quantity, unitPrice }: HeldLine): EventOf<'StockReserved'>['items'][number] {
+  return { product_id: productId, quantity, unit_price: unitPrice };
+}
+
+function toWish(body: IncomingMessage<'OrderCreated'>['body']): Wish {
+  return mergeWish(body.order_id, body.items.map((line) => ({ productId: line.product_id, quantity: line.quantity })));
+}
+
+/** Copies of one order in the same batch are one wish with several answers. */
+function firstOfEach(wishes: Wish[]): Wish[] {
+  const seen = new Set<string>();
+  return wishes.filter(({ orderId }) => !seen.has(orderId) && seen.add(orderId));
+}

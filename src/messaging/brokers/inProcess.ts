@@ -1,0 +1,349 @@
+import { getRoutingKeyPattern, Queue } from 'smqp';
+import { type Logger } from '../../observability';
+import {
+  type Broker,
+  type BrokerStatus,
+  type ConsumeOptions,
+  type Delivery,
+  type Publication,
+  type QueueDeclaration,
+  type QueueDepth,
+  type Subscription,
+  type Topology,
+  UnconfirmedError,
+  UnroutableError,
+} from '../broker';
+import { deadLetterExchange, deadLetterHeaders, deadQueue, deliveryLimit, deliveryLimitReason } from './wireNames';
+import { createRoutes, type Routes } from './routes';
+import { createSlices } from './slices';
+
+export interface InProcessBrokerOptions {
+  log?: Logger;
+  random: () => number;
+}
+
+/**
+ * A broker in this process, for the embedded shape: the queues, prefetch and redelivery of smqp, with AMQP's routing in front
+ * and one promise on top. Memory keeps nothing over a crash, so `publish` resolves only when every work queue that took the
+ * message has settled it: until then the outbox row stays unpublished, and the next start dispatches it again.
+ */
+export function createInProcessBroker({ log }: InProcessBrokerOptions): Broker {
+  return new InProcessBroker(log);
+}
+
+/** One message in one queue. */
+interface Entry {
+  publication: Publication;
+  confirmation: Confirmation;
+  attempt: number;
+  /** How often it was handed out and came back without being settled. */
+  losses: number;
+  /** Counts towards the confirmation: false in queues that are only looked at. */
+  held: boolean;
+}
+
+/** What smqp hands to a consumer, as far as it matters here. */
+interface QueuedMessage {
+  content: Entry;
+  ack(allUpTo?: boolean): void;
+  nack(allUpTo?: boolean, requeue?: boolean): void;
+}
+
+interface HostedQueue {
+  name: string;
+  kind: QueueDeclaration['kind'] | 'dead';
+  messages: Queue;
+}
+
+class InProcessBroker implements Broker {
+  readonly name = 'in-process';
+  private readonly routes: Routes = createRoutes(getRoutingKeyPattern);
+  private readonly queues = new Map<string, HostedQueue>();
+  /** Deliveries and confirms go out in bounded slices between which the event loop serves everyone else. */
+  private readonly slices = createSlices();
+  private readonly confirmations = new Set<Confirmation>();
+  private readonly retryTimers = new Set<NodeJS.Timeout>();
+  private readonly subscriptions = new Set<Subscription>();
+  private counted = 0;
+  private closed = false;
+
+  constructor(private readonly log?: Logger) {
+    this.routes.addExchange({ name: deadLetterExchange, type: 'topic' });
+  }
+
+  declare(topology: Topology): Promise<void> {
+    if (this.closed) return Promise.reject(new Error('The in-process broker is closed: it declares nothing any more.'));
+    for (const exchange of topology.exchanges) this.routes.addExchange(exchange);
+    for (const queue of topology.queues) this.addQueue(queue);
+    for (const binding of topology.bindings) this.routes.addBinding(binding);
+    return Promise.resolve();
+  }
+
+  async publish(publication: Publication): Promise<void> {
+    if (this.closed) throw new UnconfirmedError('the in-process broker is closed');
+    const takers = this.takersOf(publication);
+    if (takers.length === 0) {
+      if (publication.mandatory) throw new UnroutableError(publication);
+      return this.slices.next();
+    }
+    // A bounded or temporary queue is only looked at: nobody must work its messages off, so they hold no confirm.
+    const holders = takers.filter(holdsConfirm).length;
+    const confirmation = new Confirmation(holders, (change) => (this.counted += change));
+    for (const queue of takers) {
+      this.enqueue(queue, { publication, confirmation, attempt: 1, losses: 0, held: holdsConfirm(queue) });
+    }
+    if (holders === 0) return this.slices.next();
+    this.confirmations.add(confirmation);
+    await confirmation.settled.finally(() => this.confirmations.delete(confirmation));
+  }
+
+  consume(name: string, { prefetch }: ConsumeOptions, onDelivery: (delivery: Delivery) => void): Promise<Subscription> {
+    const queue = this.queues.get(name);
+    if (this.closed) return Promise.reject(new Error(`Cannot consume "${name}": the in-process broker is closed.`));
+    if (!queue) return Promise.reject(new Error(`Cannot consume "${name}": there is no such queue. Declare it first.`));
+    if (!(prefetch >= 1)) return Promise.reject(new RangeError(`prefetch must be 1 or more; got ${prefetch}.`));
+    let cancelled = false;
+    const consumer = queue.messages.consume(
+      (_key: string, message: unknown) => {
+        const queued = message as QueuedMessage;
+        this.slices.add(() => (cancelled ? queued.nack(false, true) : this.hand(queue, queued, onDelivery)));
+      },
+      { prefetch },
+    );
+    const subscription: Subscription = {
+      cancel: () => {
+        if (cancelled) return Promise.resolve();
+        cancelled = true;
+        this.subscriptions.delete(subscription);
+        consumer.cancel({ keepPending: true });
+        if (queue.kind === 'temporary' && queue.messages.consumerCount === 0) this.removeQueue(queue);
+        return Promise.resolve();
+      },
+    };
+    this.subscriptions.add(subscription);
+    return Promise.resolve(subscription);
+  }
+
+  depth(name: string): Promise<QueueDepth | undefined> {
+    const queue = this.queues.get(name)?.messages;
+    if (!queue) return Promise.resolve(undefined);
+    const { messageCount, unackedCount, consumerCount } = queue.getStats();
+    return Promise.resolve({ ready: messageCount - unackedCount, consumers: consumerCount });
+  }
+
+  unsettled(): number {
+    return this.counted;
+  }
+
+  status(): BrokerStatus {
+    return this.closed
+      ? { state: 'closed', detail: 'in process, closed' }
+      : { state: 'ready', detail: `in process, ${this.queues.size} queues` };
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await Promise.all([...this.subscriptions].map((subscription) => subscription.cancel()));
+    for (const timer of this.retryTimers) clearTimeout(timer);
+    for (const queue of this.queues.values()) queue.messages.stop();
+    for (const confirmation of this.confirmations) confirmation.abandon();
+  }
+
+  /** The default exchange reaches every queue by its name. */
+  private takersOf({ exchange, routingKey }: Publication): HostedQueue[] {
+    const names = exchange === '' ? [routingKey] : this.routes.match(exchange, routingKey);
+    if (!names) throw new UnconfirmedError(`there is no exchange "${exchange}"; declare it`);
+    const takers: HostedQueue[] = [];
+    for (const name of names) {
+      const queue = this.queues.get(name);
+      if (queue) takers.push(queue);
+    }
+    return takers;
+  }
+
+  private addQueue(declaration: QueueDeclaration): void {
+    if (this.queues.has(declaration.name)) return;
+    const maxLength = declaration.kind === 'bounded' ? { maxLength: declaration.lengthMax } : undefined;
+    this.host(declaration.name, declaration.kind, maxLength);
+    if (declaration.kind !== 'work') return;
+    const dead = deadQueue(declaration.name);
+    this.host(dead, 'dead');
+    this.routes.addBinding({ exchange: deadLetterExchange, key: declaration.name, to: { queue: dead } });
+  }
+
+  private host(name: string, kind: HostedQueue['kind'], options?: { maxLength: number }): void {
+    this.queues.set(name, { name, kind, messages: new Queue(name, { autoDelete: false, ...options }) });
+  }
+
+  private removeQueue(queue: HostedQueue): void {
+    queue.messages.stop();
+    this.queues.delete(queue.name);
+    this.routes.removeQueue(queue.name);
+  }
+
+  private enqueue(queue: HostedQueue, entry: Entry): void {
+    queue.messages.queueMessage({ routingKey: '' }, entry);
+  }
+
+  private hand(queue: HostedQueue, queued: QueuedMessage, onDelivery: (delivery: Delivery) => void): void {
+    if (this.closed) return;
+    const delivery = new InProcessDelivery(queue.name, queued.content, (outcome) => this.settle(queue, queued, outcome));
+    const giveBack = (error: unknown) => {
+      this.log?.error({ err: error, queue: queue.name }, 'A consumer threw: its delivery goes back into the queue.');
+      delivery.giveBack();
+    };
+    try {
+      const result: unknown = onDelivery(delivery);
+      if (result instanceof Promise) result.catch(giveBack);
+    } catch (error) {
+      giveBack(error);
+    }
+  }
+
+  private settle(queue: HostedQueue, queued: QueuedMessage, outcome: Outcome): void {
+    if (this.closed) return;
+    const entry = queued.content;
+    switch (outcome.type) {
+      case 'ack':
+        queued.ack(false);
+        if (entry.held) entry.confirmation.settle(queue.kind === 'dead');
+        return;
+      case 'retry':
+        queued.ack(false);
+        this.enqueueLater(queue, { ...entry, attempt: entry.attempt + 1, losses: 0 }, outcome.delayMs);
+        return;
+      case 'dead-letter':
+        queued.ack(false);
+        this.bury(queue, entry, outcome.reason);
+        return;
+      case 'lost':
+        entry.losses += 1;
+        if (entry.losses <= deliveryLimit) return queued.nack(false, true);
+        queued.ack(false);
+        this.bury(queue, entry, deliveryLimitReason);
+    }
+  }
+
+  private enqueueLater(queue: HostedQueue, entry: Entry, delayMs: number): void {
+    const timer = setTimeout(() => {
+      this.retryTimers.delete(timer);
+      this.enqueue(queue, entry);
+    }, delayMs).unref();
+    this.retryTimers.add(timer);
+  }
+
+  /** A dead letter holds the confirm of its publication, so that a restart brings it back; it no longer counts as unsettled. */
+  private bury(queue: HostedQueue, entry: Entry, reason: string): void {
+    const dead = queue.kind === 'dead' ? queue : this.queues.get(deadQueue(queue.name));
+    if (!dead) {
+      this.log?.warn({ queue: queue.name, reason }, 'A message was refused in a queue without dead letters, and is dropped.');
+      if (entry.held) entry.confirmation.settle(false);
+      return;
+    }
+    if (entry.held && queue.kind !== 'dead') entry.confirmation.die();
+    const { publication } = entry;
+    const headers = { ...publication.properties.headers, ...deadLetterHeaders(queue.name, entry.attempt, reason) };
+    const properties = { ...publication.properties, headers };
+    this.enqueue(dead, { ...entry, publication: { ...publication, properties }, attempt: 1, losses: 0 });
+  }
+}
+
+type Outcome =
+  | { type: 'ack' }
+  | { type: 'retry'; delayMs: number }
+  | { type: 'dead-letter'; reason: string }
+  /** The consumer threw it away unsettled. */
+  | { type: 'lost' };
+
+class InProcessDelivery implements Delivery {
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly body: Buffer;
+  readonly properties: Publication['properties'];
+  readonly redelivered: boolean;
+  readonly attempt: number;
+  private isSettled = false;
+
+  constructor(
+    readonly queue: string,
+    { publication, attempt, losses }: Entry,
+    private readonly settle: (outcome: Outcome) => void,
+  ) {
+    this.exchange = publication.exchange;
+    this.routingKey = publication.routingKey;
+    this.body = publication.body;
+    // A copy: one queue's consumer must not change what another one sees.
+    this.properties = { ...publication.properties, headers: { ...publication.properties.headers } };
+    this.redelivered = losses > 0;
+    this.attempt = attempt;
+  }
+
+  ack(): void {
+    this.once({ type: 'ack' });
+  }
+
+  retry(delayMs: number): Promise<void> {
+    this.once({ type: 'retry', delayMs: Math.max(0, delayMs) });
+    return Promise.resolve();
+  }
+
+  deadLetter(reason: string): Promise<void> {
+    this.once({ type: 'dead-letter', reason });
+    return Promise.resolve();
+  }
+
+  giveBack(): void {
+    this.once({ type: 'lost' });
+  }
+
+  private once(outcome: Outcome): void {
+    if (this.isSettled) return;
+    this.isSettled = true;
+    this.settle(outcome);
+  }
+}
+
+/** Resolves when all `holders` copies of a publication are settled, the dead ones included. */
+class Confirmation {
+  readonly settled: Promise<void>;
+  private dead = 0;
+  private resolve!: () => void;
+  private reject!: (error: Error) => void;
+
+  constructor(
+    private working: number,
+    private readonly count: (change: 1 | -1) => void,
+  ) {
+    this.settled = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    if (working > 0) count(1);
+  }
+
+  settle(wasDead: boolean): void {
+    if (wasDead) this.dead -= 1;
+    else this.workDone();
+    if (this.working === 0 && this.dead === 0) this.resolve();
+  }
+
+  die(): void {
+    this.dead += 1;
+    this.workDone();
+  }
+
+  abandon(): void {
+    if (this.working > 0) this.count(-1);
+    this.reject(new UnconfirmedError('the in-process broker was closed before the message was settled'));
+  }
+
+  private workDone(): void {
+    this.working -= 1;
+    if (this.working === 0) this.count(-1);
+  }
+}
+
+function holdsConfirm(queue: HostedQueue): boolean {
+  return queue.kind === 'work' || queue.kind === 'dead';
+}

@@ -1,0 +1,280 @@
+import { connect, type ChannelModel } from 'amqplib';
+import { hostname } from 'node:os';
+import { type Logger } from '../../observability';
+import {
+  type Broker,
+  type BrokerStatus,
+  type ConsumeOptions,
+  type Delivery,
+  type Publication,
+  type QueueDepth,
+  type Subscription,
+  type Topology,
+} from '../broker';
+import { type AmqpConnection } from './amqp';
+import { Consumer } from './rabbitmqConsumer';
+import { Link, type LinkOptions } from './rabbitmqLink';
+import { Publisher } from './rabbitmqPublisher';
+import { declareTopology } from './rabbitmqQueues';
+import { createRememberedTopology } from './rememberedTopology';
+import { deadLetterExchange } from './wireNames';
+
+export interface RabbitmqOptions {
+  /** `amqp://user:password@host:port/vhost`, or `amqps:`. */
+  url: string;
+  /** 0 to 1, for the jitter of reconnects. */
+  random: () => number;
+  log?: Logger;
+  /** Shown in RabbitMQ's list of connections. */
+  connectionName?: string;
+  /** How long a publication may go without a confirm. */
+  confirmTimeoutMs?: number;
+  /** How long the first connection is tried for. */
+  bootTimeoutMs?: number;
+  /** How long one connection may take to be set up. */
+  setupTimeoutMs?: number;
+  /** The longest pause between two tries to reconnect. */
+  reconnectDelayMaxMs?: number;
+  /** A silent peer is given up after two to three of these. */
+  heartbeatSeconds?: number;
+  /** How many publications may be unconfirmed on the wire at a time. */
+  publishWindowMax?: number;
+  /** Told at every change of the status, also while the first connection is tried. */
+  onStatus?: (status: BrokerStatus) => void;
+}
+
+/**
+ * A broker over RabbitMQ. Resolves after the first connection; rejects after `bootTimeoutMs` with a line that says what failed.
+ * From then on it reconnects by itself and restores topology, consumers and publishing.
+ */
+export async function connectRabbitmq(options: RabbitmqOptions): Promise<Broker> {
+  const broker = new RabbitmqBroker(options);
+  await broker.start();
+  return broker;
+}
+
+const defaults = {
+  connectionName: 'holdfast',
+  confirmTimeoutMs: 10_000,
+  bootTimeoutMs: 30_000,
+  setupTimeoutMs: 10_000,
+  reconnectDelayMaxMs: 5_000,
+  heartbeatSeconds: 10,
+  publishWindowMax: 200,
+};
+
+class RabbitmqBroker implements Broker {
+  readonly name = 'rabbitmq';
+  private readonly options: typeof defaults & RabbitmqOptions;
+  private readonly target: URL;
+  private readonly publishing: Link;
+  private readonly consuming: Link;
+  private readonly publisher: Publisher;
+  private readonly consumers = new Set<Consumer>();
+  private readonly topology = createRememberedTopology();
+  private closing = false;
+
+  constructor(options: RabbitmqOptions) {
+    this.options = { ...defaults, ...options };
+    this.target = parseUrl(options.url);
+    // Two connections: an alarm on the broker blocks the one that publishes, and consumers must go on to drain the queues.
+    this.publishing = this.link('publishing', (connection) => this.publisher.open(connection));
+    this.consuming = this.link('consuming', (connection) => this.buildConsuming(connection));
+    this.publisher = new Publisher({
+      link: this.publishing,
+      confirmTimeoutMs: this.options.confirmTimeoutMs,
+      windowMax: this.options.publishWindowMax,
+      redeclare: () => this.redeclare(),
+      log: options.log,
+    });
+  }
+
+  async start(): Promise<void> {
+    const { bootTimeoutMs } = this.options;
+    this.publishing.start();
+    this.consuming.start();
+    try {
+      await Promise.all([this.publishing.ready(bootTimeoutMs), this.consuming.ready(bootTimeoutMs)]);
+    } catch {
+      const { detail } = this.status();
+      await this.close();
+      throw new Error(`No connection to RabbitMQ within ${bootTimeoutMs / 1000} s: ${detail}. Start it, or correct RABBITMQ_URL.`);
+    }
+  }
+
+  async declare(topology: Topology): Promise<void> {
+    const connection = await this.consuming.ready(this.options.setupTimeoutMs);
+    await onOwnChannel(connection, (channel) => declareTopology(channel, topology));
+    this.topology.remember(topology);
+    this.publisher.declared([deadLetterExchange, ...topology.exchanges.map(({ name }) => name)]);
+  }
+
+  publish({ exchange, routingKey, body, properties, mandatory }: Publication): Promise<void> {
+    return this.publisher.publish({ exchange, routingKey, body, options: { ...properties, mandatory, persistent: true } });
+  }
+
+  async consume(queue: string, { prefetch }: ConsumeOptions, onDelivery: (delivery: Delivery) => void): Promise<Subscription> {
+    if (!(prefetch >= 1 && prefetch <= 65_535)) throw new RangeError(`prefetch must be from 1 to 65535; got ${prefetch}.`);
+    const consumer = new Consumer({
+      queue,
+      prefetch,
+      onDelivery,
+      publisher: this.publisher,
+      link: this.consuming,
+      redeclare: () => this.redeclare(),
+      onChange: () => this.changed(),
+      onEnd: () => this.consumers.delete(consumer),
+      log: this.options.log,
+    });
+    const connection = await this.consuming.ready(this.options.setupTimeoutMs);
+    try {
+      await consumer.attach(connection);
+    } catch (error) {
+      throw new Error(`Cannot consume "${queue}": ${(error as Error).message}`);
+    }
+    this.consumers.add(consumer);
+    return {
+      cancel: async () => {
+        this.topology.forgetTemporary(queue);
+        await consumer.cancel();
+      },
+    };
+  }
+
+  async depth(queue: string): Promise<QueueDepth | undefined> {
+    const connection = await this.consuming.ready(this.options.setupTimeoutMs);
+    try {
+      const { messageCount, consumerCount } = await onOwnChannel(connection, (channel) => channel.checkQueue(queue));
+      return { ready: messageCount, consumers: consumerCount };
+    } catch (error) {
+      if ((error as { code?: number }).code === 404) return undefined;
+      throw error;
+    }
+  }
+
+  unsettled(): number {
+    return this.publisher.unsettled();
+  }
+
+  status(): BrokerStatus {
+    const where = `amqp://${this.target.host}${this.target.pathname}`;
+    const links = [this.publishing, this.consuming];
+    if (this.closing) return { state: 'closed', detail: `${where}, closed` };
+    const lost = links.find(({ state }) => state === 'connecting');
+    if (lost) return { state: 'connecting', detail: `${where}: ${lost.detail}` };
+    const trouble = [...this.consumers].find((consumer) => consumer.trouble)?.trouble;
+    if (trouble) return { state: 'connecting', detail: `${where}: ${this.withoutPassword(trouble)}` };
+    const blocked = links.find(({ state }) => state === 'blocked');
+    if (blocked) return { state: 'blocked', detail: `${where}: ${blocked.detail}` };
+    return { state: 'ready', detail: where };
+  }
+
+  async close(): Promise<void> {
+    if (this.closing) return;
+    this.closing = true;
+    const { confirmTimeoutMs } = this.options;
+    await within(closeTimeoutMs, Promise.all([...this.consumers].map((consumer) => consumer.cancel())));
+    // Publishing ends before the consumers' channels: retries and dead letters under way are acked by their confirms.
+    await within(confirmTimeoutMs + closeTimeoutMs, this.publisher.close(confirmTimeoutMs));
+    await within(closeTimeoutMs, Promise.all([...this.consumers].map((consumer) => consumer.close())));
+    await Promise.all([this.publishing.close(closeTimeoutMs), this.consuming.close(closeTimeoutMs)]);
+    this.changed();
+  }
+
+  private link(purpose: string, build: LinkOptions['build']): Link {
+    const { random, setupTimeoutMs, reconnectDelayMaxMs, log } = this.options;
+    return new Link({
+      purpose,
+      connect: () => this.connect(purpose),
+      build,
+      destroy,
+      describe: (error) => this.withoutPassword(describe(error)),
+      random,
+      setupTimeoutMs,
+      reconnectDelayMaxMs,
+      log,
+      onChange: () => {
+        if (purpose === 'publishing' && this.publishing.state === 'ready') this.publisher.pump();
+        this.changed();
+      },
+    });
+  }
+
+  private connect(purpose: string): Promise<AmqpConnection> {
+    const { connectionName, setupTimeoutMs, heartbeatSeconds } = this.options;
+    const url = new URL(this.target);
+    if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(heartbeatSeconds));
+    const connection_name = `${connectionName} ${purpose} (${hostname()}, pid ${process.pid})`;
+    return connect(url.href, { timeout: setupTimeoutMs, noDelay: true, clientProperties: { connection_name } });
+  }
+
+  private async buildConsuming(connection: AmqpConnection): Promise<void> {
+    await onOwnChannel(connection, (channel) => declareTopology(channel, this.topology.durable()));
+    await onOwnChannel(connection, (channel) => declareTopology(channel, this.topology.temporary())).catch(() => undefined);
+    for (const consumer of this.consumers) {
+      await consumer.attach(connection).catch(() => void consumer.restore());
+    }
+  }
+
+  private async redeclare(): Promise<void> {
+    const connection = await this.consuming.ready(this.options.setupTimeoutMs);
+    await onOwnChannel(connection, (channel) => declareTopology(channel, this.topology.all()));
+    this.publisher.declared([deadLetterExchange, ...this.topology.all().exchanges.map(({ name }) => name)]);
+  }
+
+  private changed(): void {
+    this.options.onStatus?.(this.status());
+  }
+
+  private withoutPassword(text: string): string {
+    const secrets = [this.target.password, decodeURIComponent(this.target.password)].filter((secret) => secret !== '');
+    return secrets.reduce((shown, secret) => shown.replaceAll(secret, '***'), text);
+  }
+}
+
+/** Runs `work` on a channel that lives only for it: a refusal closes a channel, and must not take anything else along. */
+async function onOwnChannel<T>(
+  connection: AmqpConnection,
+  work: (channel: Awaited<ReturnType<AmqpConnection['createChannel']>>) => Promise<T>,
+): Promise<T> {
+  const channel = await connection.createChannel();
+  let isOpen = true;
+  channel.on('error', () => undefined);
+  channel.on('close', () => (isOpen = false));
+  try {
+    return await work(channel);
+  } finally {
+    if (isOpen) await channel.close().catch(() => undefined);
+  }
+}
+
+/** amqplib only half-closes a socket, which waits for an answer that a silent peer never gives. */
+function destroy(connection: AmqpConnection, reason: string): void {
+  const { stream } = (connection as ChannelModel).connection as unknown as { stream?: { destroy(error: Error): void } };
+  stream?.destroy(new Error(reason));
+}
+
+/** A refused connection to a name with several addresses has its reasons inside and no message of its own. */
+function describe(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(describe).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}
+
+function parseUrl(url: string): URL {
+  const example = 'it looks like amqp://user:password@host:5672/vhost';
+  if (!URL.canParse(url)) throw new Error(`RABBITMQ_URL is not a URL; ${example}.`);
+  const parsed = new URL(url);
+  if (parsed.protocol !== 'amqp:' && parsed.protocol !== 'amqps:') {
+    throw new Error(`RABBITMQ_URL begins with ${parsed.protocol}, not with amqp: or amqps:; ${example}.`);
+  }
+  return parsed;
+}
+
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise((resolve) => (timer = setTimeout(resolve, ms)));
+  await Promise.race([work.catch(() => undefined), limit]);
+  clearTimeout(timer);
+}
+
+const closeTimeoutMs = 3_000;

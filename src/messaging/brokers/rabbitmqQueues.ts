@@ -1,0 +1,95 @@
+import { type QueueDeclaration, type Topology } from '../broker';
+import { type AmqpChannel, type QueueOptions } from './amqp';
+import { deadLetterExchange, deadQueue, deliveryLimit } from './wireNames';
+
+/**
+ * Declares a topology on RabbitMQ: exchanges first, then queues with what stands behind them, then bindings.
+ *
+ * Exchanges carry no arguments on purpose: a foreign client that asserts `orders` as a durable topic must not be refused with
+ * 406. `ExchangeDeclaration.alternate` is therefore kept by a policy outside AMQP; the private node brings it, the README gives
+ * the `rabbitmqctl set_policy` line for any other. Without the policy, `mandatory` still catches our own publications.
+ */
+export async function declareTopology(channel: AmqpChannel, topology: Topology): Promise<void> {
+  await naming('Exchange', deadLetterExchange, channel.assertExchange(deadLetterExchange, 'topic', { durable: true }));
+  for (const { name, type } of topology.exchanges) {
+    await naming('Exchange', name, channel.assertExchange(name, type, { durable: true }));
+  }
+  for (const queue of topology.queues) await declareQueue(channel, queue);
+  for (const { exchange, key, to } of topology.bindings) {
+    const bound =
+      'queue' in to ? channel.bindQueue(to.queue, exchange, key) : channel.bindExchange(to.exchange, exchange, key);
+    await naming('Binding', `${exchange} / ${key}`, bound);
+  }
+}
+
+/**
+ * Delayed retries wait in tier queues, where each message has its own time to live. A queue lets only its head expire, so a
+ * long delay holds up shorter ones behind it. With a tier per factor of four nobody waits more than four times its own delay,
+ * and with the delays of `retryDelayMs`, drawn from [half, whole] of a ceiling, rarely more than twice. (A delay under 250 ms
+ * may wait up to 1 s, and one beyond 64 s as long as the longest beside it.)
+ */
+export const retryTiers: readonly { name: number; delayMaxMs: number }[] = [
+  { name: 1, delayMaxMs: 1_000 },
+  { name: 2, delayMaxMs: 4_000 },
+  { name: 3, delayMaxMs: 16_000 },
+  { name: 4, delayMaxMs: Infinity },
+];
+
+/** The queue where a message of `queue` waits for `delayMs`. */
+export function retryQueue(queue: string, delayMs: number): string {
+  const tier = retryTiers.find(({ delayMaxMs }) => delayMs <= delayMaxMs);
+  return `${queue}.retry.${tier?.name ?? retryTiers.length}`;
+}
+
+async function declareQueue(channel: AmqpChannel, queue: QueueDeclaration): Promise<void> {
+  const assert = (name: string, options: QueueOptions) => naming('Queue', name, channel.assertQueue(name, options));
+  switch (queue.kind) {
+    case 'temporary':
+      return assert(queue.name, { durable: false, exclusive: true, autoDelete: true });
+    case 'bounded':
+      return assert(queue.name, {
+        durable: true,
+        arguments: { 'x-queue-type': 'classic', 'x-max-length': queue.lengthMax, 'x-overflow': 'drop-head' },
+      });
+    case 'work':
+      await assert(deadQueue(queue.name), { durable: true, arguments: { 'x-queue-type': 'quorum' } });
+      await naming('Binding', deadQueue(queue.name), channel.bindQueue(deadQueue(queue.name), deadLetterExchange, queue.name));
+      await assert(queue.name, {
+        durable: true,
+        arguments: { ...deadLetteringTo(deadLetterExchange, queue.name), 'x-delivery-limit': deliveryLimit },
+      });
+      for (const { name } of retryTiers) {
+        await assert(`${queue.name}.retry.${name}`, { durable: true, arguments: deadLetteringTo('', queue.name) });
+      }
+  }
+}
+
+/** Dead-lettering is at most once by default; a quorum queue that refuses rather than drops makes it at least once. */
+function deadLetteringTo(exchange: string, routingKey: string): Record<string, unknown> {
+  return {
+    'x-queue-type': 'quorum',
+    'x-dead-letter-exchange': exchange,
+    'x-dead-letter-routing-key': routingKey,
+    'x-dead-letter-strategy': 'at-least-once',
+    'x-overflow': 'reject-publish',
+  };
+}
+
+async function naming(what: 'Exchange' | 'Queue' | 'Binding', name: string, declared: Promise<unknown>): Promise<void> {
+  try {
+    await declared;
+  } catch (error) {
+    throw explained(what, name, error as Error & { code?: number });
+  }
+}
+
+function explained(what: string, name: string, error: Error & { code?: number }): Error {
+  if (error.code !== 406) return Object.assign(new Error(`${what} "${name}" could not be declared: ${error.message}`), { code: error.code });
+  const command = what === 'Queue' ? ` (rabbitmqctl delete_queue '${name}')` : '';
+  return Object.assign(
+    new Error(
+      `${what} "${name}" is already on RabbitMQ, declared otherwise. Empty and delete it there${command}, or use another virtual host, then start again. RabbitMQ says: ${error.message}`,
+    ),
+    { code: error.code },
+  );
+}

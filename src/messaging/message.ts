@@ -1,0 +1,124 @@
+import { events, routes, text, type AnyEvent, type EventOf, type EventType } from '../contracts';
+import { type MessageProperties, type Publication } from './broker';
+
+const envelopeText = text(200);
+
+/** A message that is to be published: the body every program may read, and the envelope around it. */
+export interface OutgoingMessage {
+  /** The event id, a UUIDv7: the same on every repetition, so that a receiver can tell a repetition from news. */
+  id: string;
+  body: AnyEvent;
+  /** The whole conversation, from the first request on. */
+  correlationId: string;
+  /** The message that caused this one. */
+  causationId?: string;
+  traceparent?: string;
+}
+
+/** A message as a handler gets it: its body checked, its envelope filled in where a bare client sent none. */
+export interface IncomingMessage<T extends EventType = EventType> {
+  id?: string;
+  body: EventOf<T>;
+  correlationId: string;
+  traceparent?: string;
+}
+
+/** What a message must be beside valid JSON: thrown with a reason for people, it ends in the dead letters at once. */
+export class PoisonMessage extends Error {
+  override name = 'PoisonMessage';
+}
+
+/** The message that follows from `cause`: same conversation, one step on. */
+export function followUp(cause: IncomingMessage, body: AnyEvent, newId: () => string): OutgoingMessage {
+  return { id: newId(), body, correlationId: cause.correlationId, causationId: cause.id, traceparent: cause.traceparent };
+}
+
+/** What the message is about: the order, or else the product. Messages of one aggregate are kept in order. */
+export function aggregateOf(body: AnyEvent): string {
+  return typeof body.order_id === 'string' ? body.order_id : `product:${body.product_id as number}`;
+}
+
+/** An outbox row, ready to go out. */
+export interface StoredMessage {
+  id: string;
+  type: EventType;
+  aggregateId: string;
+  /** The body as JSON, byte for byte as it was committed. */
+  json: string;
+  correlationId: string;
+  causationId: string | null;
+  traceparent: string | null;
+  createdAt: Date;
+}
+
+/**
+ * The envelope on the wire: AMQP properties for AMQP people, CloudEvents 1.0 attributes as `cloudEvents:*` headers for everyone
+ * else, W3C `traceparent` for tracing. The body stays flat and needs none of it.
+ */
+export function toPublication(message: StoredMessage): Publication {
+  const route = routes[message.type];
+  const headers: Record<string, unknown> = {
+    'cloudEvents:specversion': '1.0',
+    'cloudEvents:id': message.id,
+    'cloudEvents:source': `/holdfast/${route.exchange}`,
+    'cloudEvents:type': message.type,
+    'cloudEvents:time': message.createdAt.toISOString(),
+    'cloudEvents:subject': message.aggregateId,
+    'cloudEvents:correlationid': message.correlationId,
+  };
+  if (message.causationId) headers['cloudEvents:causationid'] = message.causationId;
+  if (message.traceparent) headers.traceparent = message.traceparent;
+  return {
+    exchange: route.exchange,
+    routingKey: route.key,
+    mandatory: route.mandatory,
+    body: Buffer.from(message.json),
+    properties: {
+      messageId: message.id,
+      type: message.type,
+      correlationId: message.correlationId,
+      appId: 'holdfast',
+      contentType: 'application/json',
+      timestamp: Math.floor(message.createdAt.getTime() / 1000),
+      headers,
+    },
+  };
+}
+
+/**
+ * Reads what came off a queue. Only the body counts: a bare message from any client in any language is as good as our own.
+ * Throws PoisonMessage naming what is wrong when it is not JSON, not an event among `expected`, or not of that event's shape.
+ */
+export function parseMessage(body: Buffer, properties: MessageProperties, expected: readonly EventType[]): IncomingMessage {
+  const event = parseEvent(parseJson(body), expected);
+  return {
+    id: usable(properties.messageId),
+    body: event,
+    correlationId: usable(properties.correlationId) ?? aggregateOf(event),
+    traceparent: usable(properties.headers.traceparent),
+  };
+}
+
+/** A foreign envelope is a courtesy, never a reason to refuse the message: what cannot be stored is left out. */
+function usable(value: unknown): string | undefined {
+  return envelopeText.safeParse(value).data;
+}
+
+function parseJson(body: Buffer): unknown {
+  if (body.length === 0) throw new PoisonMessage('The body is empty: expected a JSON object.');
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch (error) {
+    throw new PoisonMessage(`The body is not JSON: ${(error as Error).message}.`);
+  }
+}
+
+function parseEvent(json: unknown, expected: readonly EventType[]): AnyEvent {
+  const name = typeof json === 'object' && json !== null ? (json as { event?: unknown }).event : undefined;
+  const type = expected.find((candidate) => candidate === name);
+  if (!type) throw new PoisonMessage(`Unknown event ${JSON.stringify(name) ?? 'undefined'}: this queue takes ${expected.join(', ')}.`);
+  const parsed = events[type].safeParse(json);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);
+  throw new PoisonMessage(`Not a valid ${type}: ${problems.slice(0, 5).join('; ')}.`);
+}

@@ -1,0 +1,146 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { withDeadline } from './deadline';
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+export interface MetricsOptions {
+  version?: string;
+  commit?: string;
+  /** How long a scrape waits for a collector. */
+  collectLimitMs?: number;
+}
+
+/**
+ * The metrics of one process, in a registry of its own. Labels hold only values from short, known lists: never a sku, an order
+ * or a customer. Durations are in seconds.
+ */
+export function createMetrics({ version = 'development', commit = 'unknown', collectLimitMs = 2_000 }: MetricsOptions = {}) {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const objects = { ...requestMetrics(registry), ...orderMetrics(registry), ...messageMetrics(registry) };
+  const buildInfo = gauge(registry, 'holdfast_build_info', 'Always 1; the labels say what runs.', ['version', 'commit', 'node']);
+  buildInfo.set({ version, commit, node: process.version }, 1);
+  return { ...objects, buildInfo, registry, ...scraping(registry, collectLimitMs) };
+}
+
+/**
+ * Gauges that need a query are filled at scrape time by collectors. A collector that fails or is late leaves its gauges as they
+ * were and is counted; the scrape itself always answers.
+ */
+function scraping(registry: Registry, collectLimitMs: number) {
+  const collectors: (() => Promise<void>)[] = [];
+  const failures = counter(registry, 'holdfast_collector_failures_total', 'Collectors that failed or were late at a scrape.', []);
+  let underWay: Promise<void> | undefined;
+
+  async function collect(): Promise<void> {
+    const runs = collectors.map((collector) => withDeadline(collector(), collectLimitMs, 'A metrics collector'));
+    const outcomes = await Promise.allSettled(runs);
+    failures.inc(outcomes.filter((outcome) => outcome.status === 'rejected').length);
+  }
+
+  return {
+    /** `collector` sets its gauges; it runs once per scrape, and never twice at a time. */
+    onCollect(collector: () => Promise<void>): void {
+      collectors.push(runningOnce(collector));
+    },
+    /** The exposition that Prometheus scrapes. Scrapes that arrive together share one collection. */
+    async exposition(): Promise<{ contentType: string; body: string }> {
+      underWay ??= collect().finally(() => (underWay = undefined));
+      await underWay;
+      return { contentType: registry.contentType, body: await registry.metrics() };
+    },
+  };
+}
+
+/** A collector that hangs is waited for again, not started again: a slow database gets no second query from us. */
+function runningOnce(collector: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return async () => {
+    running ??= Promise.resolve()
+      .then(collector)
+      .finally(() => (running = undefined));
+    await running;
+  };
+}
+
+function requestMetrics(registry: Registry) {
+  return {
+    httpRequestDuration: histogram(registry, 'http_request_duration_seconds', 'HTTP requests by route.', [
+      'route',
+      'method',
+      'status',
+    ]),
+    graphqlOperationDuration: histogram(
+      registry,
+      'holdfast_graphql_operation_duration_seconds',
+      'GraphQL operations; operation is a top-level field of the schema or "other".',
+      ['operation', 'type', 'outcome'],
+    ),
+  };
+}
+
+function orderMetrics(registry: Registry) {
+  return {
+    ordersDecided: counter(registry, 'holdfast_orders_decided_total', 'Orders confirmed or cancelled.', ['outcome', 'reason']),
+    orderDecisionDuration: histogram(
+      registry,
+      'holdfast_order_decision_duration_seconds',
+      'From the order placed to the order confirmed or cancelled.',
+      ['outcome'],
+    ),
+    ordersPending: gauge(registry, 'holdfast_orders_pending', 'Orders not decided yet.', []),
+    orderOldestPending: gauge(registry, 'holdfast_order_oldest_pending_seconds', 'Age of the oldest order not decided yet.', []),
+    stockInvariantViolations: gauge(
+      registry,
+      'holdfast_stock_invariant_violations',
+      'Products whose counters break a rule: negative, oversold or ledger_drift. Anything but 0 is an emergency.',
+      ['kind'],
+    ),
+  };
+}
+
+function messageMetrics(registry: Registry) {
+  return {
+    outboxPending: gauge(registry, 'holdfast_outbox_pending', 'Events committed and not published yet.', ['outbox']),
+    outboxOldestAge: gauge(registry, 'holdfast_outbox_oldest_age_seconds', 'Age of the oldest unpublished event.', ['outbox']),
+    messagesProcessed: counter(
+      registry,
+      'holdfast_messages_processed_total',
+      'Deliveries settled; outcome is ack, retry, dead or duplicate.',
+      ['queue', 'type', 'outcome'],
+    ),
+    messageProcessDuration: histogram(registry, 'holdfast_message_process_duration_seconds', 'Handling of one delivery.', [
+      'queue',
+      'type',
+    ]),
+    messagesPublished: counter(
+      registry,
+      'holdfast_messages_published_total',
+      'Publications; outcome is confirmed, unroutable or unconfirmed.',
+      ['type', 'outcome'],
+    ),
+    batchSize: histogram(
+      registry,
+      'holdfast_batch_size',
+      'How many items shared one transaction.',
+      ['hop'],
+      [1, 2, 4, 8, 16, 32, 64, 128, 256],
+    ),
+    deadLetters: gauge(registry, 'holdfast_dead_letters', 'Messages waiting in a dead-letter queue.', ['queue']),
+  };
+}
+
+/** The buckets of OpenTelemetry's messaging conventions, in seconds. */
+const durationBuckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+
+function histogram<L extends string>(registry: Registry, name: string, help: string, labelNames: L[], buckets = durationBuckets) {
+  return new Histogram<L>({ name, help, labelNames, buckets, registers: [registry] });
+}
+
+function counter<L extends string>(registry: Registry, name: string, help: string, labelNames: L[]) {
+  return new Counter<L>({ name, help, labelNames, registers: [registry] });
+}
+
+function gauge<L extends string>(registry: Registry, name: string, help: string, labelNames: L[]) {
+  return new Gauge<L>({ name, help, labelNames, registers: [registry] });
+}

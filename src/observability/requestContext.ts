@@ -1,0 +1,12 @@
+import type { Logger } from './logger';
+
+/** What every resolver gets to know about the request it serves. */
+export interface RequestContext {
+  /** Of this one HTTP request; quoted in its errors and log lines. */
+  requestId: string;
+  /** Of the whole conversation: goes into the events that follow. */
+  correlationId: string;
+  /** From the `Idempotency-Key` header; an `idempotencyKey` in the input goes first. */
+  idempotencyKey?: string;
+  log: Logger;
+}

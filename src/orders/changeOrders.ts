@@ -1,0 +1,74 @@
+import { type EventOf } from '../contracts';
+import { type Transaction } from '../database';
+import { PoisonMessage, type OutgoingMessage } from '../messaging';
+import { coversExactly, decide, totalOf, type CancellationReason, type Decision, type Order, type OrderChange } from './order';
+import { lockOrders, saveChanges, type LockedOrder, type SavedChange } from './orderRows';
+
+/** What became of one change. `secondsOpen`: how old the order was by the database's clock when it was decided. */
+export type ChangeOutcome = { change: OrderChange; message?: OutgoingMessage } & (
+  | (Decision & { secondsOpen: number })
+  | { type: 'unknown' }
+);
+
+/**
+ * Applies a batch of changes, in their order, each guarded by the transition table: locks the orders by id, decides, saves, and
+ * says with each change the event that follows from it. An order nobody knows is no error: another service's orders are
+ * answered on the same queue.
+ */
+export async function changeOrders(tx: Transaction, changes: OrderChange[], newId: () => string): Promise<ChangeOutcome[]> {
+  const orders = await lockOrders(tx, [...new Set(changes.map((change) => change.orderId))]);
+  const saved: SavedChange[] = [];
+  const outcomes = changes.map((change): ChangeOutcome => {
+    const locked = orders.get(change.orderId);
+    if (!locked) return { change, type: 'unknown' };
+    refuseForeignLines(locked, change);
+    const decision = decide(locked, change);
+    if (decision.type === 'changed') {
+      saved.push({ change, from: decision.from, order: decision.order });
+      orders.set(change.orderId, { ...locked, ...decision.order });
+    }
+    return { change, ...decision, secondsOpen: locked.secondsOpen, message: eventOf(decision, change, newId) };
+  });
+  await saveChanges(tx, saved);
+  return outcomes;
+}
+
+/** An answer for other lines than were ordered must not confirm the order: what was promised is not what is held. */
+function refuseForeignLines(order: LockedOrder, change: OrderChange) {
+  if (change.trigger !== 'StockReserved' || coversExactly(order.lines, change.lines)) return;
+  throw new PoisonMessage(`StockReserved for ${order.id} names other lines than were ordered: the order is left as it is.`);
+}
+
+/** The event that tells the world, or tells inventory once more what to let go. */
+function eventOf(decision: Decision, change: OrderChange, newId: () => string): OutgoingMessage | undefined {
+  const { order } = decision;
+  const envelope = { id: newId(), correlationId: order.correlationId, causationId: change.causationId };
+  if (decision.type === 'release') return { ...envelope, body: { event: 'OrderCancelled', ...head(order) } };
+  if (decision.type !== 'changed') return undefined;
+  switch (change.trigger) {
+    case 'StockReserved':
+      return { ...envelope, body: confirmed(order, change) };
+    case 'StockRejected':
+    case 'CancelOrder':
+    case 'ExpireOrder':
+      return { ...envelope, body: cancelled(order, change.reason) };
+    case 'FulfilOrder':
+      return { ...envelope, body: { event: 'OrderFulfilled', ...head(order) } };
+    default:
+      return change satisfies never;
+  }
+}
+
+function confirmed(order: Order, change: OrderChange & { trigger: 'StockReserved' }): EventOf<'OrderConfirmed'> {
+  const items = change.lines.map((line) => ({ product_id: line.productId, quantity: line.quantity, unit_price: line.unitPrice }));
+  return { event: 'OrderConfirmed', ...head(order), items, total: totalOf(change.lines), currency: order.currency };
+}
+
+function cancelled(order: Order, reason: CancellationReason): EventOf<'OrderCancelled'> {
+  const items = reason.lines.length > 0 ? { items: reason.lines } : {};
+  return { event: 'OrderCancelled', ...head(order), code: reason.code, reason: reason.message, ...items };
+}
+
+function head(order: Order) {
+  return { order_id: order.id, customer_id: order.customerId, version: order.version };
+}

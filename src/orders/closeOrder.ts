@@ -1,0 +1,46 @@
+import { type Outbox } from '../messaging';
+import { changeOrders, type ChangeOutcome } from './changeOrders';
+import { type OrderChange, type OrderStatus } from './order';
+
+export type CloseOrderResult =
+  /** It is so: by this call, or already before it (`repeated`). */
+  | { type: 'done'; orderId: string; repeated: boolean }
+  | { type: 'unknown-order'; orderId: string }
+  /** Its status does not allow it. */
+  | { type: 'refused'; orderId: string; status: OrderStatus };
+
+export interface CloseOrderOptions {
+  outbox: Outbox;
+  newId(): string;
+  onChanged(outcomes: ChangeOutcome[]): void;
+}
+
+/** Cancels an order that is PENDING or CONFIRMED. Cancelling it again is no error. What is reserved for it is released. */
+export function cancelOrderUseCase(options: CloseOrderOptions) {
+  return (orderId: string, message = 'Cancelled on request'): Promise<CloseOrderResult> =>
+    close(options, { orderId, trigger: 'CancelOrder', reason: { code: 'REQUESTED', message, lines: [] } });
+}
+
+/** Fulfils a CONFIRMED order: its goods have left, so what was reserved leaves the stock. Fulfilling it again is no error. */
+export function fulfilOrderUseCase(options: CloseOrderOptions) {
+  return (orderId: string): Promise<CloseOrderResult> => close(options, { orderId, trigger: 'FulfilOrder' });
+}
+
+async function close({ outbox, newId, onChanged }: CloseOrderOptions, change: OrderChange): Promise<CloseOrderResult> {
+  const outcome = await outbox.transaction(async (tx) => {
+    const [result] = await changeOrders(tx, [change], newId);
+    return { result: result!, messages: result!.message ? [result!.message] : [] };
+  });
+  onChanged([outcome]);
+  const { orderId } = change;
+  switch (outcome.type) {
+    case 'unknown':
+      return { type: 'unknown-order', orderId };
+    case 'changed':
+      return { type: 'done', orderId, repeated: false };
+    case 'already':
+      return { type: 'done', orderId, repeated: true };
+    default:
+      return { type: 'refused', orderId, status: outcome.order.status };
+  }
+}

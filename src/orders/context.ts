@@ -1,0 +1,51 @@
+import { queues } from '../contracts';
+import { type Database } from '../database';
+import { type Handlers, type Outbox } from '../messaging';
+import { type Logger, type Metrics } from '../observability';
+import { type ChangeOutcome } from './changeOrders';
+import { cancelOrderUseCase, fulfilOrderUseCase } from './closeOrder';
+import { createOrderUseCase, type CreateOrderOptions } from './createOrder';
+import { stockReplyHandlers } from './handlers';
+import { isDecided } from './order';
+import { findOrders, listOrders, pendingOrders, readTimelines, type OrderFilter } from './readOrders';
+import { startWatchdog, type Watchdog } from './watchdog';
+
+export interface OrdersOptions extends Omit<CreateOrderOptions, 'database' | 'outbox'> {
+  database: Database;
+  outbox: Outbox;
+  log: Logger;
+  metrics: Metrics;
+  watchdog: { intervalMs: number; batchSizeMax: number };
+  /** Which product each sku names; unknown skus are left out. Orders know products by id only. */
+  productIdsBySku(skus: string[]): Promise<Map<string, number>>;
+}
+
+/** The orders context: its use cases, what it does about messages, and its watchdog. */
+export type OrdersContext = ReturnType<typeof createOrders>;
+
+export function createOrders(options: OrdersOptions) {
+  const { database, outbox, log, newId, metrics, productIdsBySku } = options;
+  const onChanged = (outcomes: ChangeOutcome[]) => outcomes.forEach((outcome) => countDecision(metrics, outcome));
+  const closing = { outbox, newId, onChanged };
+  return {
+    create: createOrderUseCase(options),
+    cancel: cancelOrderUseCase(closing),
+    fulfil: fulfilOrderUseCase(closing),
+    find: (ids: string[]) => findOrders(database, ids),
+    list: (filter: OrderFilter, first: number, after?: string) => listOrders(database, filter, first, after),
+    timelines: (ids: string[]) => readTimelines(database, ids),
+    pending: () => pendingOrders(database),
+    productIdsBySku,
+    /** What decides orders, by queue. */
+    handlers: { [queues.stockReplies]: stockReplyHandlers(newId, onChanged) } as Record<string, Handlers>,
+    startWatchdog: (): Watchdog => startWatchdog({ outbox, log, newId, onChanged, ...options.watchdog }),
+  };
+}
+
+/** The first decision of each order, with the time it took by the database's clock. */
+function countDecision(metrics: Metrics, outcome: ChangeOutcome) {
+  if (outcome.type !== 'changed' || isDecided(outcome.from)) return;
+  const { status } = outcome.order;
+  metrics.ordersDecided.inc({ outcome: status, reason: 'reason' in outcome.change ? outcome.change.reason.code : 'none' });
+  metrics.orderDecisionDuration.observe({ outcome: status }, outcome.secondsOpen);
+}

@@ -1,0 +1,171 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+
+import { INT_MAX, text, type EventOf } from '../contracts';
+import { type Database, type Transaction, classifyDatabaseError } from '../database';
+import { type Outbox, type OutgoingMessage, type Outcome } from '../messaging';
+import { groupCommit } from './groupCommit';
+import { mergeLines, type OrderLine } from './order';
+import { findOrders, type OrderView } from './readOrders';
+import { findByKeys, saveOrders, type NewOrder, type OrderTimes } from './saveOrders';
+
+/** What a customer wishes for; not yet checked. */
+export interface CreateOrderInput {
+  customerId: string;
+  items: { productId: number; quantity: number }[];
+  /** The same key again gets the same order, for ever; at most 200 characters. */
+  idempotencyKey?: string | null;
+}
+
+export type CreateOrderResult =
+  /** PENDING, and safe: it will be decided. `repeated` when the key had placed it before, in whatever status it is now. */
+  | { type: 'placed'; order: OrderView; repeated: boolean }
+  | { type: 'invalid'; fields: InvalidField[] }
+  /** The key belongs to that order, which wished for something else. */
+  | { type: 'key-conflict'; orderId: string; idempotencyKey: string };
+
+export interface InvalidField {
+  /** Where in the input, such as `items.0.quantity`. */
+  path: string;
+  code: string;
+  message: string;
+}
+
+export interface CreateOrderOptions {
+  database: Database;
+  outbox: Outbox;
+  times: OrderTimes;
+  limits: { linesMax: number; quantityMax: number; batchSizeMax: number; concurrencyMax: number };
+  currency: string;
+  newId(): string;
+  /** Resolves when intake may go on. */
+  room(): Promise<void>;
+}
+
+export type CreateOrder = (input: CreateOrderInput, correlationId: string) => Promise<CreateOrderResult>;
+
+/**
+ * Places an order: checks it, commits it with its lines, history and OrderCreated in one transaction, and answers. Inventory
+ * decides later. Orders that arrive together share the transaction.
+ */
+export function createOrderUseCase(options: CreateOrderOptions): CreateOrder {
+  const schema = inputSchema(options.limits);
+  const place = groupCommit({
+    commit: (orders: NewOrder[]) => placeOrders(options, orders),
+    isFaultOfOne: (error) => ['data', 'constraint', 'other'].includes(classifyDatabaseError(error)),
+    batchSizeMax: options.limits.batchSizeMax,
+    concurrencyMax: options.limits.concurrencyMax,
+    room: options.room,
+  });
+  return async (input, correlationId) => {
+    const parsed = schema.safeParse(input);
+    if (!parsed.success) return { type: 'invalid', fields: parsed.error.issues.map(toInvalidField) };
+    const lines = mergeLines(parsed.data.items);
+    const tooMany = lines.find((line) => line.quantity > options.limits.quantityMax);
+    if (tooMany) return { type: 'invalid', fields: [tooManyTogether(tooMany, options.limits.quantityMax)] };
+    const { customerId, idempotencyKey = null } = parsed.data;
+    const fingerprint = idempotencyKey === null ? null : fingerprintOf(lines);
+    const id = `ORD-${options.newId()}`;
+    return place({ id, customerId, lines, currency: options.currency, correlationId, idempotencyKey, fingerprint });
+  };
+}
+
+async function placeOrders(options: CreateOrderOptions, orders: NewOrder[]): Promise<CreateOrderResult[]> {
+  const placed = await commitOrders(options, orders);
+  const holders = await holdersOfKeys(options.database, orders.filter((order) => !placed.has(order.id)));
+  return orders.map((order) => {
+    const createdAt = placed.get(order.id);
+    return createdAt ? { type: 'placed', order: pendingView(order, createdAt), repeated: false } : holders(order);
+  });
+}
+
+/** A commit whose answer got lost may have happened: the rows tell. */
+async function commitOrders(options: CreateOrderOptions, orders: NewOrder[]): Promise<Map<string, Date>> {
+  try {
+    return await options.outbox.transaction((tx) => writeOrders(tx, options, orders));
+  } catch (error) {
+    if (classifyDatabaseError(error) !== 'unknown-outcome') throw error;
+    const found = await findOrders(options.database, orders.map((order) => order.id)).catch(() => []);
+    if (found.length === 0) throw error;
+    return new Map(found.map((order) => [order.id, order.createdAt]));
+  }
+}
+
+async function writeOrders(tx: Transaction, options: CreateOrderOptions, orders: NewOrder[]): Promise<Outcome<Map<string, Date>>> {
+  const placed = await saveOrders(tx, orders, options.times);
+  const messages = orders.filter((order) => placed.has(order.id)).map((order) => orderCreated(order, options.newId));
+  return { result: placed, messages };
+}
+
+/** The event as it stands in the contract: an order service of any make publishes just this. */
+export function orderCreated(order: { id: string; lines: OrderLine[]; correlationId: string }, newId: () => string): OutgoingMessage {
+  const body: EventOf<'OrderCreated'> = {
+    event: 'OrderCreated',
+    order_id: order.id,
+    items: order.lines.map(({ productId, quantity }) => ({ product_id: productId, quantity })),
+  };
+  return { id: newId(), body, correlationId: order.correlationId };
+}
+
+/** Answers for orders whose key was taken: the same wish gets its order, another wish is told whose key it is. */
+async function holdersOfKeys(database: Database, orders: NewOrder[]): Promise<(order: NewOrder) => CreateOrderResult> {
+  const keys = orders.map(({ customerId, idempotencyKey }) => ({ customerId, idempotencyKey: idempotencyKey! }));
+  const holders = new Map((await findByKeys(database, keys)).map((row) => [keyOf(row), row]));
+  const views = new Map((await findOrders(database, [...holders.values()].map((row) => row.id))).map((view) => [view.id, view]));
+  return (order) => {
+    const holder = holders.get(keyOf(order))!;
+    if (holder.fingerprint !== order.fingerprint) {
+      return { type: 'key-conflict', orderId: holder.id, idempotencyKey: order.idempotencyKey! };
+    }
+    return { type: 'placed', order: views.get(holder.id)!, repeated: true };
+  };
+}
+
+function keyOf({ customerId, idempotencyKey }: { customerId: string; idempotencyKey: string | null }): string {
+  return JSON.stringify([customerId, idempotencyKey]);
+}
+
+function pendingView(order: NewOrder, createdAt: Date): OrderView {
+  return {
+    id: order.id,
+    customerId: order.customerId,
+    status: 'PENDING',
+    version: 1,
+    currency: order.currency,
+    items: order.lines.map((line) => ({ ...line, unitPrice: null })),
+    total: null,
+    reason: null,
+    createdAt,
+    updatedAt: createdAt,
+  };
+}
+
+function inputSchema({ linesMax, quantityMax }: CreateOrderOptions['limits']) {
+  const item = z.object({
+    productId: z.int().min(1, 'must be the id of a product').max(INT_MAX),
+    quantity: z
+      .int('must be a whole number')
+      .min(1, 'must be at least 1')
+      .max(quantityMax, `must be at most ${quantityMax}`),
+  });
+  return z.object({
+    customerId: text(100),
+    items: z.array(item).min(1, 'must hold at least one item').max(linesMax, `must hold at most ${linesMax} items`),
+    idempotencyKey: text(200).nullish(),
+  });
+}
+
+function toInvalidField(issue: z.core.$ZodIssue): InvalidField {
+  return { path: issue.path.join('.'), code: issue.code, message: issue.message };
+}
+
+function tooManyTogether(line: OrderLine, quantityMax: number): InvalidField {
+  const message = `product ${line.productId} is ordered ${line.quantity} times in all lines together; at most ${quantityMax} are allowed`;
+  return { path: 'items', code: 'too_big', message };
+}
+
+/** What the key stands for: the merged lines. The customer is part of the key itself. */
+function fingerprintOf(lines: OrderLine[]): string {
+  const wish = lines.map(({ productId, quantity }) => [productId, quantity]);
+  return createHash('sha256').update(JSON.stringify(wish)).digest('base64url');
+}

@@ -1,0 +1,131 @@
+import DataLoader from 'dataloader';
+import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+
+import { PageArgs, pageOf, ValidationError } from '../graphql';
+import { type RequestContext } from '../observability';
+import { type CloseOrderResult } from './closeOrder';
+import { type OrdersContext } from './context';
+import { type CreateOrderInput as CreateOrderWish, type InvalidField } from './createOrder';
+import {
+  CloseOrderResultUnion,
+  CreateOrderInput,
+  CreateOrderResultUnion,
+  Order,
+  OrderConnection,
+  OrderStatus,
+  TimelineStep,
+  toCloseOrderError,
+  toCreateOrderResult,
+} from './schema';
+
+/** How many orders one call may place. */
+const ORDERS_PER_CALL_MAX = 100;
+
+/** The GraphQL door of the orders context: each field parses, calls a use case and maps its outcome. */
+@Resolver(() => Order)
+export class OrderResolver {
+  constructor(private readonly orders: OrdersContext) {}
+
+  @Query(() => Order, { nullable: true, description: 'An order by its id; null when there is none.' })
+  async order(@Arg('id', () => ID) id: string): Promise<Order | null> {
+    const [view] = await this.orders.find([id]);
+    return view ? Order.of(view) : null;
+  }
+
+  @Query(() => OrderConnection, { name: 'orders', description: 'Orders, newest first.' })
+  listOrders(
+    @Args(() => PageArgs) page: PageArgs,
+    @Arg('customerId', () => String, { nullable: true, description: 'Only of this customer.' }) customerId?: string | null,
+    @Arg('status', () => OrderStatus, { nullable: true, description: 'Only in this status.' }) status?: OrderStatus | null,
+  ): Promise<OrderConnection> {
+    const read = (first: number, after?: string) => this.orders.list({ customerId, status }, first, after);
+    return pageOf(page, read, (order) => order.id, Order.of);
+  }
+
+  @Mutation(() => CreateOrderResultUnion, {
+    description: 'Places an order. It is PENDING and safe when this answers; it is CONFIRMED or CANCELLED moments later.',
+  })
+  async createOrder(@Arg('input', () => CreateOrderInput) input: CreateOrderInput, @Ctx() context: RequestContext) {
+    const withKey = { ...input, idempotencyKey: input.idempotencyKey ?? context.idempotencyKey };
+    const [result] = await this.place([withKey], context);
+    return result!;
+  }
+
+  @Mutation(() => [CreateOrderResultUnion], {
+    description: `Places up to ${ORDERS_PER_CALL_MAX} orders; each is accepted or refused by itself, and answered in its place.`,
+  })
+  async createOrders(@Arg('inputs', () => [CreateOrderInput]) inputs: CreateOrderInput[], @Ctx() context: RequestContext) {
+    if (inputs.length <= ORDERS_PER_CALL_MAX) return this.place(inputs, context);
+    const message = `holds ${inputs.length} orders; at most ${ORDERS_PER_CALL_MAX} are taken at once`;
+    return [ValidationError.of([{ path: 'inputs', code: 'too_big', message }])];
+  }
+
+  @Mutation(() => CloseOrderResultUnion, {
+    description: 'Cancels an order that is PENDING or CONFIRMED and releases its stock. Repeating it is safe.',
+  })
+  async cancelOrder(
+    @Arg('orderId', () => ID) orderId: string,
+    @Arg('message', () => String, { nullable: true, description: 'Why, for people; up to 500 characters.' }) message?: string | null,
+  ) {
+    return this.closed(await this.orders.cancel(orderId, message?.replaceAll('\u0000', '').slice(0, 500)), 'cancelled');
+  }
+
+  @Mutation(() => CloseOrderResultUnion, {
+    description: 'Marks a CONFIRMED order as FULFILLED: its goods have left the house. Repeating it is safe.',
+  })
+  async fulfilOrder(@Arg('orderId', () => ID) orderId: string) {
+    return this.closed(await this.orders.fulfil(orderId), 'fulfilled');
+  }
+
+  @FieldResolver(() => [TimelineStep], { description: 'What happened to it, step by step.' })
+  timeline(@Root() order: Order, @Ctx() context: RequestContext): Promise<TimelineStep[]> {
+    return this.timelinesOf(context).load(order.id);
+  }
+
+  private async place(inputs: CreateOrderInput[], { correlationId }: RequestContext) {
+    const ids = await this.orders.productIdsBySku(inputs.flatMap((input) => input.items.flatMap((item) => item.sku ?? [])));
+    const placed = inputs.map(async (input) => {
+      const problems = input.items.flatMap((item, index) => problemOf(item, index, ids) ?? []);
+      if (problems.length > 0) return ValidationError.of(problems);
+      return toCreateOrderResult(await this.orders.create(toWish(input, ids), correlationId));
+    });
+    return Promise.all(placed);
+  }
+
+  private async closed(result: CloseOrderResult, verb: string) {
+    if (result.type !== 'done') return toCloseOrderError(result, verb);
+    const [view] = await this.orders.find([result.orderId]);
+    return Order.of(view!);
+  }
+
+  /** One query for all timelines of a request, however many orders it lists. */
+  private timelinesOf(context: RequestContext): DataLoader<string, TimelineStep[]> {
+    let loader = this.loaders.get(context);
+    if (!loader) {
+      loader = new DataLoader(async (ids) => {
+        const timelines = await this.orders.timelines([...ids]);
+        return ids.map((id) => timelines.get(id) ?? []);
+      });
+      this.loaders.set(context, loader);
+    }
+    return loader;
+  }
+
+  private readonly loaders = new WeakMap<RequestContext, DataLoader<string, TimelineStep[]>>();
+}
+
+type ItemInput = CreateOrderInput['items'][number];
+
+/** A product is named by id or by sku: by one, and by one that is known. */
+function problemOf({ productId, sku }: ItemInput, index: number, ids: Map<string, number>): InvalidField | undefined {
+  if ((productId == null) === (sku == null)) {
+    return { path: `items.${index}`, code: 'one_of', message: 'must name its product by productId or by sku, and not by both' };
+  }
+  if (sku == null || ids.has(sku)) return undefined;
+  return { path: `items.${index}.sku`, code: 'unknown_product', message: `there is no product ${JSON.stringify(sku.slice(0, 64))}` };
+}
+
+function toWish({ customerId, items, idempotencyKey }: CreateOrderInput, ids: Map<string, number>): CreateOrderWish {
+  const lines = items.map(({ productId, sku, quantity }) => ({ productId: productId ?? ids.get(sku!)!, quantity }));
+  return { customerId, items: lines, idempotencyKey };
+}

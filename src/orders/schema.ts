@@ -1,0 +1,258 @@
+import { createUnionType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+
+import { Connection, Edge, ErrorCode, ErrorResult, Money, Timestamp, ValidationError } from '../graphql';
+import { type CloseOrderResult } from './closeOrder';
+import { type CreateOrderResult } from './createOrder';
+import { type OrderView } from './readOrders';
+
+export enum OrderStatus {
+  PENDING = 'PENDING',
+  CONFIRMED = 'CONFIRMED',
+  FULFILLED = 'FULFILLED',
+  CANCELLED = 'CANCELLED',
+}
+
+registerEnumType(OrderStatus, {
+  name: 'OrderStatus',
+  description: 'PENDING becomes CONFIRMED or CANCELLED, within the deadline; CONFIRMED may become FULFILLED or CANCELLED.',
+  valuesConfig: {
+    PENDING: { description: 'Received and safe; inventory has not decided yet.' },
+    CONFIRMED: { description: 'Every line is reserved.' },
+    FULFILLED: { description: 'The goods have left the house.' },
+    CANCELLED: { description: 'Nothing is reserved; `reason` says why.' },
+  },
+});
+
+export enum CancellationCode {
+  INSUFFICIENT_STOCK = 'INSUFFICIENT_STOCK',
+  UNKNOWN_PRODUCT = 'UNKNOWN_PRODUCT',
+  PRODUCT_INACTIVE = 'PRODUCT_INACTIVE',
+  PAYMENT_DECLINED = 'PAYMENT_DECLINED',
+  EXPIRED = 'EXPIRED',
+  REQUESTED = 'REQUESTED',
+}
+
+registerEnumType(CancellationCode, {
+  name: 'CancellationCode',
+  description: 'Why an order was cancelled.',
+  valuesConfig: {
+    INSUFFICIENT_STOCK: { description: 'A line asked for more than was available.' },
+    UNKNOWN_PRODUCT: { description: 'A line named a product that does not exist.' },
+    PRODUCT_INACTIVE: { description: 'A line named a product that is not for sale.' },
+    PAYMENT_DECLINED: { description: 'The payment was declined.' },
+    EXPIRED: { description: 'No decision came before the deadline.' },
+    REQUESTED: { description: 'Somebody cancelled it.' },
+  },
+});
+
+@ObjectType({ description: 'Why one line could not be reserved, with the figures at that moment.' })
+export class RejectedLine {
+  @Field(() => Int, { description: 'The product.' })
+  productId!: number;
+
+  @Field(() => Int, { description: 'Units asked for.' })
+  requested!: number;
+
+  @Field(() => Int, { description: 'Units that could be had.' })
+  available!: number;
+
+  @Field(() => CancellationCode, { description: 'Why this line failed.' })
+  code!: string;
+}
+
+@ObjectType({ description: 'Why an order was cancelled.' })
+export class CancellationReason {
+  @Field(() => CancellationCode, { description: 'What to decide by.' })
+  code!: string;
+
+  @Field(() => String, { description: 'The reason, for people.' })
+  message!: string;
+
+  @Field(() => [RejectedLine], { description: 'The lines at fault; empty unless inventory refused.' })
+  lines!: RejectedLine[];
+}
+
+@ObjectType({ description: 'One line of an order.' })
+export class OrderItem {
+  @Field(() => Int, { description: 'The product.' })
+  productId!: number;
+
+  @Field(() => Int, { description: 'Units ordered.' })
+  quantity!: number;
+
+  @Field(() => Money, { nullable: true, description: 'The price of one, as taken at reservation; null before.' })
+  unitPrice!: Money | null;
+}
+
+@ObjectType({ description: 'One step of the life of an order.' })
+export class TimelineStep {
+  @Field(() => Int, { description: 'The version of the order that this step made; the first is 1.' })
+  version!: number;
+
+  @Field(() => String, { description: 'What happened: OrderCreated, StockReserved, StockRejected, CancelOrder, ExpireOrder, FulfilOrder.' })
+  event!: string;
+
+  @Field(() => OrderStatus, { nullable: true, description: 'The status before; null for the first step.' })
+  fromStatus!: string | null;
+
+  @Field(() => OrderStatus, { description: 'The status after.' })
+  toStatus!: string;
+
+  @Field(() => String, { nullable: true, description: 'More, for people.' })
+  detail!: string | null;
+
+  @Field(() => Timestamp, { description: "When, by the database's clock." })
+  at!: Date;
+}
+
+@ObjectType({ description: 'An order. Once acknowledged it is never lost, and reaches a decision within its deadline.' })
+export class Order {
+  @Field(() => ID, { description: 'The id that also stands in events and logs.' })
+  id!: string;
+
+  @Field(() => String, { description: 'Whose order it is.' })
+  customerId!: string;
+
+  @Field(() => OrderStatus, { description: 'Where it stands.' })
+  status!: string;
+
+  @Field(() => Int, { description: 'Counts the changes of this order.' })
+  version!: number;
+
+  @Field(() => [OrderItem], { description: 'The lines; a product ordered twice is one line.' })
+  items!: OrderItem[];
+
+  @Field(() => Money, { nullable: true, description: 'What it costs; null until it is confirmed.' })
+  total!: Money | null;
+
+  @Field(() => CancellationReason, { nullable: true, description: 'Why it was cancelled; null unless it was.' })
+  reason!: CancellationReason | null;
+
+  @Field(() => String, { description: 'What to tell the customer, such as "Order received. Inventory check in progress."' })
+  message!: string;
+
+  @Field(() => Timestamp, { description: 'When it was placed.' })
+  createdAt!: Date;
+
+  @Field(() => Timestamp, { description: 'When it changed last.' })
+  updatedAt!: Date;
+
+  static of(view: OrderView): Order {
+    const { currency, items, total, reason, ...same } = view;
+    return Object.assign(new Order(), same, {
+      items: items.map((item) => ({ ...item, unitPrice: moneyOrNull(item.unitPrice, currency) })),
+      total: moneyOrNull(total, currency),
+      reason: reason && {
+        ...reason,
+        lines: reason.lines.map(({ product_id: productId, requested, available, code }) => ({ productId, requested, available, code })),
+      },
+      message: messages[view.status],
+    });
+  }
+}
+
+const messages: Record<OrderView['status'], string> = {
+  PENDING: 'Order received. Inventory check in progress.',
+  CONFIRMED: 'Order confirmed. Every item is reserved.',
+  FULFILLED: 'Order fulfilled. The goods are on their way.',
+  CANCELLED: 'Order cancelled.',
+};
+
+function moneyOrNull(minorUnits: number | null, currency: string): Money | null {
+  return minorUnits === null ? null : Money.of(minorUnits, currency);
+}
+
+@InputType({ description: 'A line to order: a product by id or by sku, exactly one of the two, and how many.' })
+export class OrderItemInput {
+  @Field(() => Int, { nullable: true, description: 'The product by id.' })
+  productId?: number | null;
+
+  @Field(() => String, { nullable: true, description: 'The product by sku.' })
+  sku?: string | null;
+
+  @Field(() => Int, { description: 'Units, at least 1.' })
+  quantity!: number;
+}
+
+@InputType({ description: 'An order to place.' })
+export class CreateOrderInput {
+  @Field(() => String, { description: 'Whose order it is, 1 to 100 characters.' })
+  customerId!: string;
+
+  @Field(() => [OrderItemInput], { description: '1 to 100 lines. All of them are reserved, or none.' })
+  items!: OrderItemInput[];
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Makes repeating safe: the same key with the same lines gets the same order, with other lines a conflict. Per customer, for ever, up to 200 characters. The header Idempotency-Key does the same.',
+  })
+  idempotencyKey?: string | null;
+}
+
+@ObjectType({ implements: ErrorResult, description: 'The idempotency key was used before, for other lines; nothing was ordered.' })
+export class IdempotencyConflictError extends ErrorResult {
+  @Field(() => ID, { description: 'The order that the key belongs to.' })
+  orderId!: string;
+}
+
+@ObjectType({ implements: ErrorResult, description: 'There is no such order.' })
+export class UnknownOrderError extends ErrorResult {
+  @Field(() => ID, { description: 'The id that was asked for.' })
+  orderId!: string;
+}
+
+@ObjectType({ implements: ErrorResult, description: "The order's status does not allow this; nothing was changed." })
+export class OrderStateError extends ErrorResult {
+  @Field(() => ID, { description: 'The order.' })
+  orderId!: string;
+
+  @Field(() => OrderStatus, { description: 'Where it stands.' })
+  status!: string;
+}
+
+export const CreateOrderResultUnion = createUnionType({
+  name: 'CreateOrderResult',
+  description: 'The order as received (PENDING; inventory decides within moments), or why it was refused.',
+  types: () => [Order, ValidationError, IdempotencyConflictError] as const,
+});
+
+export const CloseOrderResultUnion = createUnionType({
+  name: 'CloseOrderResult',
+  description: 'The order as it is now, or why it was refused.',
+  types: () => [Order, UnknownOrderError, OrderStateError] as const,
+});
+
+@ObjectType({ description: 'An order in a list.' })
+export class OrderEdge extends Edge(Order) {}
+
+@ObjectType({ description: 'A page of orders, newest first.' })
+export class OrderConnection extends Connection(Order, OrderEdge) {}
+
+/** Outcomes of the use cases in the words of the schema. */
+export function toCreateOrderResult(result: CreateOrderResult): Order | ValidationError | IdempotencyConflictError {
+  switch (result.type) {
+    case 'placed':
+      return Order.of(result.order);
+    case 'invalid':
+      return ValidationError.of(result.fields);
+    case 'key-conflict': {
+      const { orderId, idempotencyKey } = result;
+      const message = `The idempotency key ${JSON.stringify(idempotencyKey)} belongs to order ${orderId}, which has other lines. Use a new key for a new order.`;
+      return Object.assign(new IdempotencyConflictError(), { code: ErrorCode.IDEMPOTENCY_CONFLICT, message, orderId });
+    }
+    default:
+      return result satisfies never;
+  }
+}
+
+export function toCloseOrderError(result: Exclude<CloseOrderResult, { type: 'done' }>, verb: string): UnknownOrderError | OrderStateError {
+  const { orderId } = result;
+  if (result.type === 'unknown-order') {
+    const message = `There is no order ${orderId}.`;
+    return Object.assign(new UnknownOrderError(), { code: ErrorCode.UNKNOWN_ORDER, message, orderId });
+  }
+  const message = `Order ${orderId} is ${result.status} and cannot be ${verb}.`;
+  return Object.assign(new OrderStateError(), { code: ErrorCode.ORDER_STATE_CONFLICT, message, orderId, status: result.status });
+}
+

@@ -1,0 +1,102 @@
+import { type Transaction } from '../database';
+import { type Outbox, type OutgoingMessage } from '../messaging';
+import { type Logger } from '../observability';
+import { changeOrders, type ChangeOutcome } from './changeOrders';
+import { orderCreated } from './createOrder';
+import { type OrderChange } from './order';
+import { readLines } from './orderRows';
+
+export interface WatchdogOptions {
+  outbox: Outbox;
+  log: Logger;
+  newId(): string;
+  onChanged(outcomes: ChangeOutcome[]): void;
+  intervalMs: number;
+  /** How many orders one transaction takes. */
+  batchSizeMax: number;
+}
+
+export interface Watchdog {
+  /** One look, now: how many orders it expired and for how many it asked again. */
+  look(): Promise<{ expired: number; republished: number }>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Sees that no order waits for ever. An order PENDING for too long is published again, because its event or the answer may be
+ * lost on the way: after 30 s (by default), then each time it has become twice as old. At its deadline it is cancelled as
+ * EXPIRED, and whatever is or will be reserved for it is released. Time is the database's; any number of watchdogs may run.
+ */
+export function startWatchdog(options: WatchdogOptions): Watchdog {
+  const { outbox, log, batchSizeMax, intervalMs } = options;
+  let stopped = false;
+  let looking: Promise<unknown> = Promise.resolve();
+  let timer = schedule();
+
+  return {
+    look,
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await looking;
+    },
+  };
+
+  function schedule(): NodeJS.Timeout {
+    const next = setTimeout(() => {
+      looking = look()
+        .catch((error: unknown) => log.warn({ err: error }, 'watchdog could not look; it will look again'))
+        .finally(() => (timer = stopped ? timer : schedule()));
+    }, intervalMs);
+    return next.unref();
+  }
+
+  async function look() {
+    const expired = await untilEmpty(() => outbox.transaction((tx) => expire(tx, options)));
+    const republished = await outbox.transaction((tx) => republish(tx, options));
+    if (expired + republished > 0) log.warn({ expired, republished }, 'orders waited too long for a decision');
+    return { expired, republished };
+  }
+
+  async function untilEmpty(step: () => Promise<number>) {
+    let total = 0;
+    for (let count = batchSizeMax; count === batchSizeMax && !stopped; ) total += count = await step();
+    return total;
+  }
+}
+
+async function expire(tx: Transaction, { newId, onChanged, batchSizeMax }: WatchdogOptions) {
+  const overdue = await tx.$queryRaw<{ id: string }[]>`
+    SELECT id FROM orders.orders
+    WHERE status = 'PENDING' AND watch_at <= clock_timestamp() AND deadline_at <= clock_timestamp()
+    ORDER BY id LIMIT ${batchSizeMax} FOR UPDATE SKIP LOCKED`;
+  const reason = { code: 'EXPIRED' as const, message: 'Inventory gave no answer before the deadline', lines: [] };
+  const outcomes = await changeOrders(
+    tx,
+    overdue.map(({ id }): OrderChange => ({ orderId: id, trigger: 'ExpireOrder', reason })),
+    newId,
+  );
+  onChanged(outcomes);
+  return { result: overdue.length, messages: outcomes.flatMap((outcome) => outcome.message ?? []) };
+}
+
+/** At most one batch a look, and never for an order whose event still waits in the outbox: a backlog is not helped by repeating it. */
+async function republish(tx: Transaction, { newId, batchSizeMax }: WatchdogOptions) {
+  const waiting = await tx.$queryRaw<{ id: string; correlationId: string; inOutbox: boolean }[]>`
+    WITH late AS (
+      SELECT id FROM orders.orders AS o
+      WHERE status = 'PENDING' AND watch_at <= clock_timestamp() AND deadline_at > clock_timestamp()
+      ORDER BY watch_at LIMIT ${batchSizeMax} FOR UPDATE SKIP LOCKED
+    )
+    UPDATE orders.orders AS o SET watch_at = least(o.deadline_at, clock_timestamp() + (clock_timestamp() - o.created_at))
+    FROM late WHERE o.id = late.id
+    RETURNING o.id, o.correlation_id AS "correlationId",
+      EXISTS (SELECT FROM orders.outbox WHERE outbox.aggregate_id = o.id) AS "inOutbox"`;
+  const messages = await toMessages(tx, waiting.filter((order) => !order.inOutbox), newId);
+  return { result: messages.length, messages };
+}
+
+async function toMessages(tx: Transaction, orders: { id: string; correlationId: string }[], newId: () => string): Promise<OutgoingMessage[]> {
+  const lines = await readLines(tx, orders.map((order) => order.id));
+  return orders.map((order) => orderCreated({ ...order, lines: lines.filter((line) => line.orderId === order.id) }, newId));
+}

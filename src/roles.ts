@@ -1,0 +1,232 @@
+import { buildSchema, type ClassType } from 'type-graphql';
+
+import { type Config } from './config';
+import { exchanges, queues } from './contracts';
+import { pendingMigrations, type Database } from './database';
+import { createGraphql, playgroundRoutes, probeRoutes, startHttpServer } from './gateway';
+import { createInventory, ProductResolver, seedProducts, type InventoryContext, type SeedOutcome } from './inventory';
+import { createOutbox, createRelay, outboxLag, startConsumer, topology } from './messaging';
+import { type Broker, type Handlers, type OutboxSchema, type Relay } from './messaging';
+import { type Health, type Logger, type Metrics } from './observability';
+import { createOrders, OrderResolver, type OrdersContext } from './orders';
+
+/**
+ * The roles a process can play. Embedded is all of them in one process; distributed is one process each, any number of each.
+ * They share nothing but the database and the broker.
+ */
+export const roleNames = ['gateway', 'orders', 'inventory'] as const;
+export type RoleName = (typeof roleNames)[number];
+
+/** What every role stands on. */
+export interface Ground {
+  config: Config;
+  database: Database;
+  broker: Broker;
+  log: Logger;
+  metrics: Metrics;
+  health: Health;
+  newId(): string;
+  random(): number;
+  /** True when this process is the whole of Holdfast: broker in process, nobody else on the database. */
+  embedded: boolean;
+}
+
+export interface Running {
+  /** Where this process answers HTTP. */
+  url: string;
+  port: number;
+  /** Stops in reverse order: doors first, then consumers, then what publishes. */
+  stop(): Promise<void>;
+}
+
+/** Starts the roles in the order of their dependence: what publishes, what consumes, what lets people in. */
+export async function startRoles(names: readonly RoleName[], ground: Ground): Promise<Running> {
+  const stops: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    for (const step of stops.splice(0).reverse()) await step();
+  };
+  try {
+    await ground.broker.declare(topology);
+    const house = buildHouse(ground);
+    for (const relay of relaysOf(names, house)) stops.push(await started(relay));
+    for (const name of names) for (const end of await consuming[name](house)) stops.push(end);
+    watch(house, names);
+    const http = await openDoors(names, house);
+    stops.push(() => settleInHand(house), () => http.close());
+    return { url: http.url, port: http.port, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Adds the sample products that are not there yet; safe to repeat. Their events go out when the relay starts. */
+export async function seed(ground: Ground): Promise<{ value: SeedOutcome; detail: string }> {
+  const value = await seedProducts(buildHouse(ground).inventory, ground.newId());
+  return { value, detail: `${value.created} products added, ${value.units} units; ${value.present} were there` };
+}
+
+/** The contexts, and the carriage between them. */
+interface House extends Ground {
+  orders: OrdersContext;
+  inventory: InventoryContext;
+  relays: Record<OutboxSchema, Relay>;
+}
+
+function buildHouse(ground: Ground): House {
+  const { config, database, metrics, log, newId } = ground;
+  const relays = { orders: relayOf('orders', ground), inventory: relayOf('inventory', ground) };
+  const outboxOf = (schema: OutboxSchema) =>
+    createOutbox({ database, schema, leaseMs: LEASE_MS, handOver: (rows) => relays[schema].handOver(rows) });
+  const { CURRENCY: currency } = config;
+  const inventory = createInventory({ database, outbox: outboxOf('inventory'), currency, newId });
+  const orders = createOrders({
+    ...{ database, outbox: outboxOf('orders'), currency, newId, log, metrics },
+    times: { deadlineMs: config.ORDER_DEADLINE_SECONDS * 1000, republishAfterMs: config.ORDER_REPUBLISH_SECONDS * 1000 },
+    limits: {
+      linesMax: config.ORDER_LINES_MAX,
+      quantityMax: config.ORDER_QUANTITY_MAX,
+      batchSizeMax: config.COMMIT_BATCH_MAX,
+      concurrencyMax: 2,
+    },
+    room: () => relays.orders.room(),
+    watchdog: { intervalMs: 1_000, batchSizeMax: 500 },
+    productIdsBySku: (skus) => inventory.productIdsBySku(skus),
+  });
+  return { ...ground, orders, inventory, relays };
+}
+
+/** Longer than the broker's confirm timeout of 10 s, so that a row is not taken over while its confirm may still come. */
+const LEASE_MS = 15_000;
+
+function relayOf(schema: OutboxSchema, { config, database, broker, log, metrics, embedded }: Ground): Relay {
+  return createRelay({
+    ...{ database, schema, broker, log, metrics },
+    leaseMs: LEASE_MS,
+    sweepIntervalMs: 1_000,
+    sweepBatchMax: 500,
+    windowMax: embedded ? 10_000 : 500,
+    backlogMax: 10_000,
+    intakeMax: embedded ? config.INTAKE_MAX : Infinity,
+    alone: embedded,
+    drainMs: config.DRAIN_SECONDS * 1000,
+  });
+}
+
+/** Which outboxes a role writes: their relays run beside it. */
+const outboxesOf: Record<RoleName, OutboxSchema[]> = {
+  gateway: ['orders', 'inventory'],
+  orders: ['orders'],
+  inventory: ['inventory'],
+};
+
+function relaysOf(names: readonly RoleName[], { relays }: House): Relay[] {
+  return [...new Set(names.flatMap((name) => outboxesOf[name]))].map((schema) => relays[schema]);
+}
+
+async function started(relay: Relay) {
+  await relay.start();
+  return () => relay.stop();
+}
+
+/** What each role does beside its doors. Returns how to end it. */
+const consuming: Record<RoleName, (house: House) => Promise<(() => Promise<void>)[]>> = {
+  gateway: () => Promise.resolve([]),
+  async orders(house) {
+    const consumers = await consume(house, house.orders.handlers, 'orders');
+    const watchdog = house.orders.startWatchdog();
+    return [...consumers, () => watchdog.stop()];
+  },
+  inventory: (house) => consume(house, house.inventory.handlers, 'inventory'),
+};
+
+async function consume({ config, database, broker, log, metrics, random, relays }: House, table: Record<string, Handlers>, schema: OutboxSchema) {
+  const outbox = createOutbox({ database, schema, leaseMs: LEASE_MS, handOver: (rows) => relays[schema].handOver(rows) });
+  const batchSizeMax = config.CONSUMER_BATCH_MAX;
+  const consumers = Object.entries(table).map(([queue, handlers]) =>
+    startConsumer({ queue, handlers, broker, outbox, batchSizeMax, log, metrics, random }),
+  );
+  return (await Promise.all(consumers)).map((consumer) => () => consumer.stop());
+}
+
+/** In process, what the doors let in is settled before the consumers go: nothing needs a second start to be decided. */
+async function settleInHand({ broker, embedded, config }: House) {
+  const deadline = performance.now() + config.DRAIN_SECONDS * 1000;
+  while (embedded && broker.unsettled() > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+async function openDoors(names: readonly RoleName[], house: House) {
+  const { config, log, metrics, health } = house;
+  const isGateway = names.includes('gateway');
+  const routes = { ...probeRoutes({ health, metrics }), ...(isGateway ? await graphqlRoutes(house) : {}) };
+  const port = isGateway ? config.PORT : config.WORKER_PORT;
+  return startHttpServer({ port, host: config.HOST, routes, log, metrics, closeLimitMs: config.DRAIN_SECONDS * 1000 });
+}
+
+async function graphqlRoutes({ orders, inventory, config, log, metrics }: House) {
+  const production = config.NODE_ENV === 'production';
+  const schema = await buildGraphqlSchema(new OrderResolver(orders), new ProductResolver(inventory));
+  const bodyLimitBytes = config.BODY_LIMIT_KIB * 1024;
+  const { handle } = await createGraphql({ schema, contextFor: (facts) => facts, log, metrics, production, bodyLimitBytes });
+  return production ? { '/graphql': handle } : playgroundRoutes({ graphql: handle });
+}
+
+/** The schema of all contexts; zod checks the inputs, so type-graphql does not. */
+export function buildGraphqlSchema(...resolvers: [OrderResolver, ProductResolver]) {
+  const instances = new Map<unknown, object>(resolvers.map((resolver) => [resolver.constructor, resolver]));
+  return buildSchema({
+    resolvers: [OrderResolver, ProductResolver],
+    container: { get: (resolver: ClassType) => instances.get(resolver) },
+    validate: false,
+  });
+}
+
+/** What the operator can ask of this process. */
+function watch(house: House, names: readonly RoleName[]) {
+  const { health, database, broker, metrics } = house;
+  health.register('database', async () => {
+    await database.$queryRaw`SELECT 1`;
+    return { ok: true, detail: 'answers' };
+  });
+  health.register('migrations', async () => {
+    const pending = await pendingMigrations(database);
+    return { ok: pending.length === 0, detail: pending.length === 0 ? 'current' : `pending: ${pending.join(', ')}; run npm run migrate` };
+  });
+  health.register('broker', () => {
+    const { state, detail } = broker.status();
+    return Promise.resolve({ ok: state === 'ready', detail: `${broker.name} ${state}: ${detail}` });
+  });
+  metrics.onCollect(() => collectOutboxes(house, names));
+  metrics.onCollect(() => collectQueues(house));
+  if (names.includes('orders')) metrics.onCollect(() => collectPending(house));
+  if (names.includes('inventory')) metrics.onCollect(() => collectViolations(house));
+}
+
+async function collectOutboxes({ database, metrics }: House, names: readonly RoleName[]) {
+  for (const schema of new Set(names.flatMap((name) => outboxesOf[name]))) {
+    const lag = await outboxLag(database, schema);
+    metrics.outboxPending.set({ outbox: schema }, lag.pending);
+    metrics.outboxOldestAge.set({ outbox: schema }, lag.oldestAgeSeconds);
+  }
+}
+
+async function collectQueues({ broker, metrics }: House) {
+  for (const queue of [queues.orderCreated, queues.orderCancelled, queues.orderFulfilled, queues.stockReplies]) {
+    const dead = await broker.depth(`${queue}.dead`);
+    metrics.deadLetters.set({ queue }, dead?.ready ?? 0);
+  }
+  const unrouted = await broker.depth(exchanges.unrouted);
+  metrics.deadLetters.set({ queue: exchanges.unrouted }, unrouted?.ready ?? 0);
+}
+
+async function collectPending({ orders, metrics }: House) {
+  const { pending, oldestSeconds } = await orders.pending();
+  metrics.ordersPending.set(pending);
+  metrics.orderOldestPending.set(oldestSeconds);
+}
+
+async function collectViolations({ inventory, metrics }: House) {
+  const violations = await inventory.violations();
+  metrics.stockInvariantViolations.set({ kind: 'negative' }, violations.negative);
+  metrics.stockInvariantViolations.set({ kind: 'oversold' }, violations.oversold);
+}

@@ -1,0 +1,211 @@
+import { v7 as uuidv7 } from 'uuid';
+
+import { type EventOf } from '../../src/contracts';
+import { type Database } from '../../src/database';
+import { type InventoryContext, reconcile } from '../../src/inventory';
+import { commitReservation, releaseReservation } from '../../src/inventory/closeReservation';
+import { reserveStock } from '../../src/inventory/reserveStock';
+import { type IncomingMessage, type Outbox } from '../../src/messaging';
+import { anOrderCreated, aProduct, handle, incoming, inventoryOn, silentOutbox } from '../support/anOrder';
+import { createTestDatabase, type TestDatabase } from '../support/postgres';
+
+let testDatabase: TestDatabase;
+let database: Database;
+let inventory: InventoryContext;
+let outbox: Outbox;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  ({ database } = testDatabase);
+  inventory = inventoryOn(database);
+  outbox = silentOutbox(database, 'inventory');
+});
+afterEach(async () => {
+  expect(await reconcile(database, { repair: false })).toMatchObject({ drift: [], oversold: [] });
+});
+afterAll(() => testDatabase.drop());
+
+const reserve = (...batch: IncomingMessage<'OrderCreated'>[]) => handle(outbox, (tx) => reserveStock(uuidv7)(tx, batch));
+const cancel = (...ids: string[]) => {
+  const batch = ids.map((order_id) => incoming<'OrderCancelled'>({ event: 'OrderCancelled', order_id }));
+  return handle(outbox, (tx) => releaseReservation(uuidv7)(tx, batch));
+};
+const fulfil = (...ids: string[]) => {
+  const batch = ids.map((order_id) => incoming<'OrderFulfilled'>({ event: 'OrderFulfilled', order_id }));
+  return handle(outbox, (tx) => commitReservation()(tx, batch));
+};
+const stockOf = async (productId: number) => {
+  const product = await inventory.product({ id: productId });
+  return [product!.onHand, product!.reserved, product!.available];
+};
+
+describe('reserveStock', () => {
+  it('reserved: answers exactly as the contract says (S2.8)', async () => {
+    const product = await aProduct(inventory, 5);
+    const [answer] = await reserve(anOrderCreated('ORD-r1', [product, 2]));
+    expect(JSON.stringify(answer)).toBe(
+      `{"event":"StockReserved","order_id":"ORD-r1","items":[{"product_id":${product},"quantity":2,"unit_price":1999}]}`,
+    );
+    expect(await stockOf(product)).toEqual([5, 2, 3]);
+  });
+
+  it('rejected: holds nothing of any line, and answers with the figures (S2.7, S2.9)', async () => {
+    const [plenty, short] = [await aProduct(inventory, 5), await aProduct(inventory, 1)];
+    const [answer] = await reserve(anOrderCreated('ORD-r2', [plenty, 1], [short, 2]));
+    expect(JSON.stringify(answer)).toBe(
+      `{"event":"StockRejected","order_id":"ORD-r2","reason":"Insufficient stock","items":[{"product_id":${short},"requested":2,"available":1,"code":"INSUFFICIENT_STOCK"}]}`,
+    );
+    expect(await stockOf(plenty)).toEqual([5, 0, 5]);
+  });
+
+  it('repeated: ten copies in one batch and ten in ten transactions reserve once and are each answered the same', async () => {
+    const product = await aProduct(inventory, 50);
+    const copies = Array.from({ length: 10 }, () => anOrderCreated('ORD-r3', [product, 2]));
+    const together = await reserve(...copies);
+    const apart = (await Promise.all(copies.map((copy) => reserve(copy)))).flat();
+    expect(new Set([...together, ...apart].map((answer) => JSON.stringify(answer))).size).toBe(1);
+    expect([...together, ...apart]).toHaveLength(20);
+    expect(await stockOf(product)).toEqual([50, 2, 48]);
+  });
+
+  it('repeated: a rejection stays a rejection, even when there is stock again', async () => {
+    const product = await aProduct(inventory, 0);
+    const first = await reserve(anOrderCreated('ORD-r4', [product, 1]));
+    await inventory.adjustStock({ product: { id: product }, delta: 9, reason: 'RECEIVED' }, 'test');
+    expect(await reserve(anOrderCreated('ORD-r4', [product, 1]))).toEqual(first);
+    expect(await stockOf(product)).toEqual([9, 0, 9]);
+  });
+
+  it('merges two lines of one product', async () => {
+    const product = await aProduct(inventory, 5);
+    const [answer] = await reserve(anOrderCreated('ORD-r5', [product, 2], [product, 3]));
+    expect(answer).toMatchObject({ event: 'StockReserved', items: [{ product_id: product, quantity: 5 }] });
+  });
+
+  it('first come first served within a batch', async () => {
+    const product = await aProduct(inventory, 3);
+    const answers = await reserve(...['a', 'b', 'c'].map((id) => anOrderCreated(`ORD-r6${id}`, [product, 2])));
+    expect(answers.map((answer) => answer.event)).toEqual(['StockReserved', 'StockRejected', 'StockRejected']);
+  });
+
+  it('sells exactly what is there when 400 orders race for 100 units over 8 workers, without a deadlock', async () => {
+    const products = [await aProduct(inventory, 100), await aProduct(inventory, 1_000), await aProduct(inventory, 1_000)];
+    const orders = Array.from({ length: 400 }, (_, index) => {
+      const others = index % 2 === 0 ? [products[1]!, products[2]!] : [products[2]!, products[1]!];
+      return anOrderCreated(`ORD-race-${index}`, [others[0]!, 1], [products[0]!, 1], [others[1]!, 1]);
+    });
+    const before = await deadlocks();
+    const batches = Array.from({ length: 40 }, (_, index) => orders.slice(index * 10, index * 10 + 10));
+    // Each batch twice, so that copies of one order meet in different workers too.
+    const answers = (await Promise.all([...batches, ...batches].map((batch) => reserve(...batch)))).flat();
+    expect(answers).toHaveLength(800);
+    const reserved = new Set(answers.filter((answer) => answer.event === 'StockReserved').map((answer) => answer.order_id));
+    expect(reserved.size).toBe(100);
+    expect(await stockOf(products[0]!)).toEqual([100, 100, 0]);
+    expect(await stockOf(products[1]!)).toEqual([1_000, 100, 900]);
+    expect(await deadlocks()).toBe(before);
+  });
+
+  it('the database refuses by itself to promise more than is there', async () => {
+    const product = await aProduct(inventory, 1);
+    await expect(database.stock.update({ where: { productId: product }, data: { reserved: 2 } })).rejects.toThrow();
+    expect(await stockOf(product)).toEqual([1, 0, 1]);
+  });
+});
+
+describe('releaseReservation', () => {
+  it('released: gives the units back once, however often it is told', async () => {
+    const product = await aProduct(inventory, 5);
+    await reserve(anOrderCreated('ORD-c1', [product, 2]));
+    expect(await cancel('ORD-c1', 'ORD-c1')).toEqual([
+      { event: 'StockReleased', order_id: 'ORD-c1', items: [{ product_id: product, quantity: 2 }] },
+    ]);
+    expect(await cancel('ORD-c1')).toEqual([]);
+    expect(await stockOf(product)).toEqual([5, 0, 5]);
+  });
+
+  it('overtaken: a cancel before its order leaves a tombstone, and the late order holds nothing', async () => {
+    const product = await aProduct(inventory, 5);
+    expect(await cancel('ORD-c2')).toEqual([]);
+    expect(await reserve(anOrderCreated('ORD-c2', [product, 2]))).toEqual([{ event: 'StockReleased', order_id: 'ORD-c2', items: [] }]);
+    expect(await stockOf(product)).toEqual([5, 0, 5]);
+  });
+
+  it('a released order asked for again is not promised what it no longer holds', async () => {
+    const product = await aProduct(inventory, 5);
+    await reserve(anOrderCreated('ORD-c3', [product, 2]));
+    await cancel('ORD-c3');
+    expect(await reserve(anOrderCreated('ORD-c3', [product, 2]))).toMatchObject([{ event: 'StockReleased' }]);
+  });
+
+  it('a race of order and cancel, 100 times, always ends with nothing held', async () => {
+    const product = await aProduct(inventory, 1_000);
+    const ids = Array.from({ length: 100 }, (_, index) => `ORD-cr-${index}`);
+    await Promise.all(ids.flatMap((id) => [reserve(anOrderCreated(id, [product, 1])), cancel(id)]));
+    expect(await stockOf(product)).toEqual([1_000, 0, 1_000]);
+  });
+});
+
+describe('commitReservation', () => {
+  it('committed: the units leave the house once', async () => {
+    const product = await aProduct(inventory, 5);
+    await reserve(anOrderCreated('ORD-f1', [product, 2]));
+    await fulfil('ORD-f1');
+    await fulfil('ORD-f1');
+    expect(await stockOf(product)).toEqual([3, 0, 3]);
+  });
+
+  it('refused with a reason when there is nothing to take', async () => {
+    const product = await aProduct(inventory, 0);
+    await reserve(anOrderCreated('ORD-f2', [product, 1]));
+    await expect(fulfil('ORD-f2')).rejects.toThrow('its reservation is REJECTED');
+    await expect(fulfil('ORD-f3')).rejects.toThrow('its reservation does not exist');
+  });
+});
+
+describe('the books', () => {
+  it('are append-only: a movement cannot be changed or removed', async () => {
+    await aProduct(inventory, 5);
+    await expect(database.movement.updateMany({ data: { onHandDelta: 7 } })).rejects.toThrow();
+    await expect(database.movement.deleteMany()).rejects.toThrow();
+  });
+
+  it('an event is written beside its change: one row in the outbox per answer', async () => {
+    const product = await aProduct(inventory, 5);
+    const [answer] = (await reserve(anOrderCreated('ORD-b1', [product, 1]))) as [EventOf<'StockReserved'>];
+    const rows = await database.inventoryOutbox.findMany({ where: { aggregateId: 'ORD-b1' } });
+    expect(rows).toMatchObject([{ type: 'StockReserved', body: answer, correlationId: 'test' }]);
+  });
+});
+
+describe('reconcile', () => {
+  it('reports drift of every kind and repairs it', async () => {
+    const [a, b] = [await aProduct(inventory, 10), await aProduct(inventory, 10)];
+    await reserve(anOrderCreated('ORD-rec', [a, 3], [b, 3]));
+    await database.stock.update({ where: { productId: a }, data: { onHand: 99, reserved: 1 } });
+    await database.$executeRaw`UPDATE inventory.reservation_lines SET quantity = 4 WHERE order_id = 'ORD-rec' AND product_id = ${b}`;
+    const found = await reconcile(database, { repair: false });
+    expect(found.drift).toMatchObject([
+      { productId: a, onHand: { counter: 99, movements: 10 }, reserved: { counter: 1, movements: 3, held: 3 } },
+      { productId: b, onHand: { counter: 10, movements: 10 }, reserved: { counter: 3, movements: 3, held: 4 } },
+    ]);
+    expect((await reconcile(database, { repair: true })).repaired).toHaveLength(2);
+    expect(await stockOf(a)).toEqual([10, 3, 7]);
+    expect(await stockOf(b)).toEqual([10, 4, 6]);
+  });
+
+  it('leaves what is oversold to a person', async () => {
+    const product = await aProduct(inventory, 2);
+    await reserve(anOrderCreated('ORD-over', [product, 2]));
+    await database.$executeRaw`UPDATE inventory.reservation_lines SET quantity = 5 WHERE order_id = 'ORD-over'`;
+    const outcome = await reconcile(database, { repair: true });
+    expect(outcome).toMatchObject({ repaired: [], oversold: [{ productId: product }] });
+    await database.$executeRaw`UPDATE inventory.reservation_lines SET quantity = 2 WHERE order_id = 'ORD-over'`;
+  });
+});
+
+async function deadlocks(): Promise<number> {
+  const [row] = await database.$queryRaw<{ deadlocks: bigint }[]>`
+    SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`;
+  return Number(row!.deadlocks);
+}

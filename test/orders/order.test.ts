@@ -1,0 +1,91 @@
+import fc from 'fast-check';
+
+import { coversExactly, decide, mergeLines, totalOf, transitions, type Order, type OrderChange, type OrderStatus, type OrderTrigger } from '../../src/orders/order';
+
+const statuses: OrderStatus[] = ['PENDING', 'CONFIRMED', 'FULFILLED', 'CANCELLED'];
+const triggers: OrderTrigger[] = ['StockReserved', 'StockRejected', 'CancelOrder', 'ExpireOrder', 'FulfilOrder'];
+
+const anOrder = (status: OrderStatus): Order => ({
+  ...{ id: 'ORD-1', customerId: 'CUST-1', status, version: 3, correlationId: 'request-1', currency: 'EUR' },
+  lines: [{ productId: 1, quantity: 2 }],
+});
+
+const aChange = (trigger: OrderTrigger): OrderChange => {
+  const reason = { code: 'REQUESTED' as const, message: 'changed my mind', lines: [] };
+  return { orderId: 'ORD-1', trigger, reason, lines: [{ productId: 1, quantity: 2, unitPrice: 5 }] } as OrderChange;
+};
+
+describe('the transition table', () => {
+  const expected: Record<OrderStatus, string[]> = {
+    PENDING: ['CONFIRMED', 'CANCELLED', 'CANCELLED', 'CANCELLED', 'refused'],
+    CONFIRMED: ['ignored', 'ignored', 'CANCELLED', 'ignored', 'FULFILLED'],
+    FULFILLED: ['ignored', 'ignored', 'refused', 'ignored', 'already'],
+    CANCELLED: ['release', 'ignored', 'already', 'ignored', 'refused'],
+  };
+  const pairs = statuses.flatMap((status) => triggers.map((trigger, index) => [status, trigger, expected[status][index]!] as const));
+
+  it.each(pairs)('%s × %s is %s', (status, trigger, outcome) => {
+    const decision = decide(anOrder(status), aChange(trigger));
+    expect(decision.type === 'changed' ? decision.order.status : decision.type).toBe(outcome);
+  });
+
+  it('defines every pair and no more', () => {
+    expect(Object.keys(transitions)).toEqual(statuses);
+    for (const row of Object.values(transitions)) expect(Object.keys(row)).toEqual(triggers);
+  });
+
+  it('counts a version for each change and none for anything else', () => {
+    for (const [status, trigger] of pairs) {
+      const decision = decide(anOrder(status), aChange(trigger));
+      expect(decision.order.version).toBe(decision.type === 'changed' ? 4 : 3);
+    }
+  });
+
+  it('lets no sequence of events leave a final status, or return to PENDING', () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...triggers), { maxLength: 12 }), (sequence) => {
+        let order = anOrder('PENDING');
+        for (const trigger of sequence) {
+          const before = order.status;
+          order = decide(order, aChange(trigger)).order;
+          if (before === 'FULFILLED' || before === 'CANCELLED') expect(order.status).toBe(before);
+          if (before !== 'PENDING') expect(order.status).not.toBe('PENDING');
+        }
+      }),
+    );
+  });
+
+  it('repeats without effect: the same event twice is the same as once', () => {
+    for (const [status, trigger] of pairs) {
+      const once = decide(anOrder(status), aChange(trigger)).order;
+      expect(decide(once, aChange(trigger)).order.status).toBe(once.status);
+    }
+  });
+});
+
+describe('lines', () => {
+  it('merges two lines of one product into one, by product id', () => {
+    const lines = [
+      { productId: 7, quantity: 1 },
+      { productId: 2, quantity: 3 },
+      { productId: 7, quantity: 4 },
+    ];
+    expect(mergeLines(lines)).toEqual([
+      { productId: 2, quantity: 3 },
+      { productId: 7, quantity: 5 },
+    ]);
+  });
+
+  it('tells an answer for other lines from one for the lines that were ordered', () => {
+    const ordered = [{ productId: 1, quantity: 2 }];
+    expect(coversExactly(ordered, [{ productId: 1, quantity: 2 }])).toBe(true);
+    expect(coversExactly(ordered, [{ productId: 1, quantity: 1 }, { productId: 1, quantity: 1 }])).toBe(true);
+    expect(coversExactly(ordered, [{ productId: 1, quantity: 1 }])).toBe(false);
+    expect(coversExactly(ordered, [{ productId: 2, quantity: 2 }])).toBe(false);
+    expect(coversExactly(ordered, [])).toBe(false);
+  });
+
+  it('totals in whole minor units', () => {
+    expect(totalOf([{ productId: 1, quantity: 3, unitPrice: 1999 }, { productId: 2, quantity: 1, unitPrice: 1 }])).toBe(5998);
+  });
+});

@@ -1,0 +1,41 @@
+import { v7 as uuidv7 } from 'uuid';
+
+import { type AnyEvent, type EventOf, type EventType } from '../../src/contracts';
+import { type Database } from '../../src/database';
+import { createInventory, type InventoryContext } from '../../src/inventory';
+import { createOutbox, type IncomingMessage, type Outbox, type OutgoingMessage, type OutboxSchema } from '../../src/messaging';
+
+/** An OrderCreated as it comes off the queue. */
+export function anOrderCreated(orderId: string, ...lines: [productId: number, quantity: number][]): IncomingMessage<'OrderCreated'> {
+  const items = lines.map(([product_id, quantity]) => ({ product_id, quantity }));
+  return incoming({ event: 'OrderCreated', order_id: orderId, items });
+}
+
+export function incoming<T extends EventType>(body: EventOf<T>): IncomingMessage<T> {
+  return { id: uuidv7(), body, correlationId: 'test' };
+}
+
+/** An outbox that nobody relays: what is committed stays in the table to be looked at. */
+export function silentOutbox(database: Database, schema: OutboxSchema): Outbox {
+  return createOutbox({ database, schema, leaseMs: 60_000, handOver: () => undefined });
+}
+
+export function inventoryOn(database: Database): InventoryContext {
+  return createInventory({ database, outbox: silentOutbox(database, 'inventory'), currency: 'EUR', newId: uuidv7 });
+}
+
+/** Adds a product with so many units and gives its id. */
+export async function aProduct(inventory: InventoryContext, onHand: number, more: { price?: number } = {}): Promise<number> {
+  const sku = `SKU-${uuidv7()}`;
+  const result = await inventory.createProduct({ sku, name: `Product ${sku}`, price: more.price ?? 1_999, onHand }, 'test');
+  if (result.type !== 'done') throw new Error(`The product was refused: ${JSON.stringify(result)}`);
+  return result.product.id;
+}
+
+/** Runs a handler as the consumer does: in one transaction, its messages into the outbox; and gives the bodies of these. */
+export async function handle(outbox: Outbox, work: Parameters<Outbox['transaction']>[0] extends (tx: infer Tx) => unknown ? (tx: Tx) => Promise<OutgoingMessage[]> : never): Promise<AnyEvent[]> {
+  return outbox.transaction(async (tx) => {
+    const messages = await work(tx);
+    return { result: messages.map((message) => message.body), messages };
+  });
+}
