@@ -25,7 +25,7 @@ export async function readRuntime(dataDir: string): Promise<Runtime | undefined>
 
 /** Replaces the file whole, with this process as its owner. Mode 0600, because the URL holds the password. */
 export async function writeRuntime(dataDir: string, runtime: Omit<Runtime, 'pid'>): Promise<void> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  await mkdir(dataDir, { recursive: true, mode: 0o711 });
   const stored: StoredRuntime = { pid: process.pid, birth: birthOf(process.pid), ...runtime };
   const draft = `${runtimeFile(dataDir)}.${randomUUID()}`;
   await writeFile(draft, `${JSON.stringify(stored, undefined, 2)}\n`, { mode: 0o600 });

@@ -16,7 +16,7 @@ import { correlationIdOf } from './requestIds';
 
 export interface GraphqlOptions<Context extends RequestContext> {
   schema: GraphQLSchema;
-  /** What resolvers get: the request's own facts and whatever a role adds. */
+  /** What resolvers get: `facts`, or `Object.assign(facts, …)` with what a role adds; a spread copy would lose its logger. */
   contextFor: (facts: RequestContext, request: IncomingMessage) => Context | Promise<Context>;
   log: Logger;
   metrics: Metrics;
@@ -73,12 +73,25 @@ async function contextOf<Context extends RequestContext>(
   requestId: string,
 ): Promise<Context> {
   const correlationId = correlationIdOf(request, requestId);
-  const requestLog = log.child({ requestId, correlationId });
   try {
-    return await contextFor({ requestId, correlationId, idempotencyKey: idempotencyKeyOf(request), log: requestLog }, request);
+    return await contextFor(new RequestFacts(requestId, correlationId, idempotencyKeyOf(request), log), request);
   } catch (error) {
-    logFault(requestLog, error, {});
+    logFault(log, error, { requestId, correlationId });
     throw error;
+  }
+}
+
+/** Makes its logger when somebody logs, because few requests do and making one costs a tenth of a request. */
+class RequestFacts implements RequestContext {
+  constructor(
+    readonly requestId: string,
+    readonly correlationId: string,
+    readonly idempotencyKey: string | undefined,
+    private readonly roleLog: Logger,
+  ) {}
+
+  get log(): Logger {
+    return this.roleLog.child({ requestId: this.requestId, correlationId: this.correlationId });
   }
 }
 

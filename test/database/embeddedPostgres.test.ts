@@ -98,7 +98,7 @@ describe('startEmbeddedPostgres', () => {
     const holder = new Client({ connectionString: first.url });
     holder.on('error', () => undefined);
     await holder.connect();
-    await holder.query('CREATE TABLE locked (id int); BEGIN; LOCK TABLE locked');
+    for (const statement of ['CREATE TABLE locked (id int)', 'BEGIN', 'LOCK TABLE locked']) await holder.query(statement);
     endWatcherOf(first.pid);
     await child.end('SIGKILL');
     expect(isAlive(first.pid)).toBe(true);

@@ -199,6 +199,18 @@ describe('a transaction that runs out of time', () => {
     }
   });
 
+  it('is either committed or not, and nothing crashes, when its time ends during the COMMIT', async () => {
+    await database.$executeRaw`CREATE TABLE slow (id int)`;
+    await database.$executeRaw`CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END'`;
+    await database.$executeRaw`CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow()`;
+    const error = await rejection(transaction(database, (tx) => tx.$executeRaw`INSERT INTO slow VALUES (1)`, { timeoutMs: 100 }));
+    const [{ count } = { count: -1 }] = await database.$queryRaw<{ count: number }[]>`SELECT count(*)::int FROM slow`;
+    expect(count).toBe(error === undefined ? 1 : 0);
+    await Promise.all(Array.from({ length: 8 }, () => transaction(database, (tx) => add(tx, 1))));
+    expect((await values())[0]).toBe(8);
+    expect(database.connections().open).toBeLessThanOrEqual(4);
+  });
+
   it('ends a session that holds its locks and says nothing', async () => {
     const idle = openDatabase({ url: test.url, poolSize: 1, idleInTransactionTimeoutMs: 100 });
     try {

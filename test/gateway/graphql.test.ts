@@ -28,6 +28,10 @@ describe('GraphQL over HTTP', () => {
       const ids = { 'x-request-id': 'req-7', 'x-correlation-id': 'corr-7', 'idempotency-key': 'key-7' };
       const answer = await gateway.post({ query: '{ facts { requestId correlationId idempotencyKey } }' }, ids);
       expect(answer.headers.get('x-request-id')).toBe('req-7');
+      expect(gateway.lines.find((line) => line['msg'] === 'resolving')).toMatchObject({
+        requestId: 'req-7',
+        correlationId: 'corr-7',
+      });
       expect(await answer.json()).toEqual({
         data: { facts: { requestId: 'req-7', correlationId: 'corr-7', idempotencyKey: 'key-7' } },
       });

@@ -90,7 +90,10 @@ function stubSchema(held: () => Promise<string>) {
   `);
   resolve(schema.getQueryType(), {
     orders: () => ({ nodes: [] }),
-    facts: (context) => context,
+    facts: (context) => {
+      context.log.info('resolving');
+      return context;
+    },
     fault: () => Promise.reject(new Error('relation "secret_table" does not exist')),
     down: () => Promise.reject(new Unavailable('Orders cannot be taken right now.', { retryAfterSeconds: 3 })),
     conflict: () => Promise.reject(new GraphQLError('Other payload.', { extensions: { code: 'IDEMPOTENCY_CONFLICT' } })),

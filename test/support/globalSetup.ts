@@ -18,8 +18,8 @@ export default async function globalSetup(): Promise<void> {
   const stops: (() => Promise<void>)[] = [];
   (globalThis as TestSurroundings).holdfastTestStops = stops;
   try {
-    await preparePostgres(stops);
-    await prepareRabbitmq(stops);
+    const outcomes = await Promise.allSettled([preparePostgres(stops), prepareRabbitmq(stops)]);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   } catch (error) {
     // Jest runs no teardown after a setup that failed.
     await stopAll(stops);

@@ -13,11 +13,12 @@ export interface Account {
 /**
  * A normal user runs Postgres as itself. Root does so
  *
- * 1. in a user namespace, where it goes by another user's number: files stay root's, and work under /root too;
- * 2. else as `postgres` or `nobody`, if that user can reach the programs and the data;
- * 3. else not at all: rejects with a line that asks for DATABASE_URL.
+ * 1. as the user whom the data belongs to, where that is not root;
+ * 2. else in a user namespace, where it goes by another user's number: files stay root's, and work under /root too;
+ * 3. else as `postgres` or `nobody`, who then owns the data;
+ * 4. else not at all: throws a line that asks for DATABASE_URL.
  *
- * Data that exists already belongs to who made it, and decides between 1 and 2.
+ * Each only if it can reach the programs and the data. A cluster that exists is run by its owner's way alone.
  */
 export function chooseAccount({
   program,
@@ -29,14 +30,18 @@ export function chooseAccount({
   dataDir: string;
 }): Account {
   if (process.getuid?.() !== 0) return { prefix: [] };
-  const owner = existsSync(clusterDir) ? statSync(clusterDir) : undefined;
-  if (owner !== undefined && owner.uid !== 0) return { prefix: [], uid: owner.uid, gid: owner.gid };
-
+  const owner = statSync(existsSync(clusterDir) ? clusterDir : dataDir);
   const user = findUser();
-  const namespace: Account = { prefix: ['unshare', '--user', `--map-user=${user.uid}`, `--map-group=${user.gid}`] };
-  if (canRun(namespace, program)) return namespace;
-  const other: Account = { prefix: [], ...user };
-  if (owner === undefined && canRun(other, program) && canEnter(other, dataDir)) return other;
+  const asOwner: Account = { prefix: [], uid: owner.uid, gid: owner.gid };
+  const inNamespace: Account = { prefix: ['unshare', '--user', `--map-user=${user.uid}`, `--map-group=${user.gid}`] };
+  const asOther: Account = { prefix: [], ...user };
+
+  const own = owner.uid === 0 ? inNamespace : asOwner;
+  const candidates = existsSync(clusterDir) ? [own] : [own, inNamespace, asOther];
+  const found = candidates.find(
+    (account) => succeeds(account, program, '--version') && succeeds(account, '/bin/sh', '-c', 'cd "$0"', dataDir),
+  );
+  if (found !== undefined) return found;
   throw new Error(
     `Postgres does not run as root, and here it can neither run in a user namespace nor as another user who can read ${program} and ${dataDir}. Start Holdfast as a normal user, or set DATABASE_URL to a Postgres of your own.`,
   );
@@ -60,13 +65,7 @@ function findUser(): { uid: number; gid: number } {
   return found === undefined ? { uid: 65_534, gid: 65_534 } : { uid: found.uid, gid: found.gid };
 }
 
-function canRun(account: Account, program: string): boolean {
-  const [command = program, ...rest] = [...account.prefix, program, '--version'];
+function succeeds(account: Account, ...programAndArguments: string[]): boolean {
+  const [command = '', ...rest] = [...account.prefix, ...programAndArguments];
   return spawnSync(command, rest, { ...identityOf(account), stdio: 'ignore', timeout: 10_000 }).status === 0;
-}
-
-function canEnter(account: Account, folder: string): boolean {
-  return (
-    spawnSync('/bin/sh', ['-c', 'cd "$0"', folder], { ...identityOf(account), stdio: 'ignore', timeout: 10_000 }).status === 0
-  );
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, symlink } from 'node:fs/promises';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, delimiter, dirname, join, relative } from 'node:path';
 
 /** Where the Postgres programs that npm installed stand, and what they need in their environment to run. */
 export interface PostgresBinaries {
@@ -56,7 +56,8 @@ async function linkLibraries(packageDir: string, spareLibraryDir: string): Promi
     await Promise.all(
       missing.map(({ source, target }) => makeLink(join(packageDir, source), join(spareLibraryDir, basename(target)))),
     );
-    return { [process.platform === 'darwin' ? 'DYLD_LIBRARY_PATH' : 'LD_LIBRARY_PATH']: spareLibraryDir };
+    const path = [spareLibraryDir, join(packageDir, 'native', 'lib')].join(delimiter);
+    return { [process.platform === 'darwin' ? 'DYLD_LIBRARY_PATH' : 'LD_LIBRARY_PATH']: path };
   }
 }
 

@@ -40,6 +40,16 @@ async function readPassword(clusterDir: string): Promise<string> {
 
 async function createCluster(clusterDir: string, binaries: PostgresBinaries, account: Account): Promise<void> {
   const unfinished = `${clusterDir}.unfinished-${randomUUID()}`;
+  try {
+    await fillCluster(unfinished, binaries, account);
+    await rename(unfinished, clusterDir);
+  } catch (error) {
+    await rm(unfinished, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function fillCluster(unfinished: string, binaries: PostgresBinaries, account: Account): Promise<void> {
   await mkdir(unfinished, { mode: 0o700 });
   const passwordPath = join(unfinished, passwordFile);
   await writeFile(passwordPath, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600 });
@@ -48,7 +58,6 @@ async function createCluster(clusterDir: string, binaries: PostgresBinaries, acc
     await chown(passwordPath, account.uid, account.gid);
   }
   await runInitdb(binaries, account, join(unfinished, 'data'), passwordPath);
-  await rename(unfinished, clusterDir);
 }
 
 const passwordFile = 'password';

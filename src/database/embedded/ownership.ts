@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -11,7 +11,7 @@ export interface Ownership {
 }
 
 /**
- * Takes the data folder for this process. Of any number that try at the same instant exactly one succeeds; the others reject with a
+ * Takes the data folder, which exists, for this process. Of any number that try at the same instant exactly one succeeds; the others reject with a
  * line that names the owner.
  *
  * The owner is written in `owner.<number>`, and the highest number counts. Nobody ever replaces that file: to follow a dead owner is
@@ -19,7 +19,6 @@ export interface Ownership {
  * just got, as it could if a stale file were deleted and made again.
  */
 export async function takeOwnership(dataDir: string): Promise<Ownership> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
   for (;;) {
     const current = (await generations(dataDir)).at(-1) ?? 0;
     const owner = await readOwner(ownerFile(dataDir, current));

@@ -1,4 +1,4 @@
-import { mkdir, stat, truncate } from 'node:fs/promises';
+import { access, constants, mkdir, stat, truncate } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -51,13 +51,26 @@ export async function startEmbeddedPostgres({
   log = silent,
 }: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const folder = resolve(dataDir);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder);
   const ownership = await takeOwnership(folder);
   try {
     return await startOwned(folder, port, ownership, log);
   } catch (error) {
     await ownership.release();
     throw error;
+  }
+}
+
+/** Others may pass through it, because the user who runs Postgres for root must; they can neither list it nor read what is in it. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o711 });
+    await access(folder, constants.W_OK);
+  } catch (error) {
+    throw new Error(
+      `The data folder ${folder} cannot be written (${(error as NodeJS.ErrnoException).code}). Set HOLDFAST_DATA to a folder that can.`,
+      { cause: error },
+    );
   }
 }
 

@@ -1,0 +1,220 @@
+import { v7 as uuidv7 } from 'uuid';
+
+import { type AnyEvent, type EventOf } from '../../src/contracts';
+import { type Database } from '../../src/database';
+import { createOrders, type OrdersContext } from '../../src/orders';
+import { stockReplyHandlers } from '../../src/orders/handlers';
+import { createLogger, createMetrics } from '../../src/observability';
+import { type Outbox } from '../../src/messaging';
+import { handle, incoming, silentOutbox } from '../support/anOrder';
+import { createTestDatabase, type TestDatabase } from '../support/postgres';
+
+let testDatabase: TestDatabase;
+let database: Database;
+let outbox: Outbox;
+let orders: OrdersContext;
+let commits = 0;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  ({ database } = testDatabase);
+  const stored = silentOutbox(database, 'orders');
+  outbox = { transaction: (work) => (commits++, stored.transaction(work)) };
+  orders = createOrders({
+    ...{ database, outbox, currency: 'EUR', newId: uuidv7, log: createLogger({ level: 'silent', name: 'test' }), metrics: createMetrics() },
+    times: { deadlineMs: 60_000, republishAfterMs: 30_000 },
+    limits: { linesMax: 100, quantityMax: 1_000, batchSizeMax: 64, concurrencyMax: 2 },
+    room: () => Promise.resolve(),
+    watchdog: { intervalMs: 3_600_000, batchSizeMax: 500 },
+    productIdsBySku: () => Promise.resolve(new Map()),
+  });
+});
+afterAll(() => testDatabase.drop());
+
+const place = async (customerId = 'CUST-1', more: { idempotencyKey?: string; quantity?: number } = {}) => {
+  const items = [{ productId: 1, quantity: more.quantity ?? 2 }];
+  const result = await orders.create({ customerId, items, idempotencyKey: more.idempotencyKey }, 'request-1');
+  if (result.type !== 'placed') throw new Error(`not placed: ${JSON.stringify(result)}`);
+  return result.order;
+};
+const answer = (...events: (EventOf<'StockReserved'> | EventOf<'StockRejected'>)[]) => {
+  const handlers = stockReplyHandlers(uuidv7, () => undefined);
+  return handle(outbox, async (tx) => {
+    const reserved = events.filter((event) => event.event === 'StockReserved').map((body) => incoming<'StockReserved'>(body));
+    const rejected = events.filter((event) => event.event === 'StockRejected').map((body) => incoming<'StockRejected'>(body));
+    return [...(await handlers.StockReserved!(tx, reserved)), ...(await handlers.StockRejected!(tx, rejected))];
+  });
+};
+const reserved = (orderId: string, quantity = 2): EventOf<'StockReserved'> => ({
+  ...{ event: 'StockReserved', order_id: orderId, items: [{ product_id: 1, quantity, unit_price: 1_999 }] },
+});
+const rejected = (orderId: string): EventOf<'StockRejected'> => ({ event: 'StockRejected', order_id: orderId, reason: 'Insufficient stock' });
+const find = async (id: string) => (await orders.find([id]))[0]!;
+const eventsOf = async (id: string) => {
+  const rows = await database.ordersOutbox.findMany({ where: { aggregateId: id }, orderBy: { position: 'asc' } });
+  return rows.map((row) => row.body as unknown as AnyEvent);
+};
+
+describe('createOrder', () => {
+  it('placed: PENDING at once, with its event beside it, to the letter of the contract (S2.4, S2.5, S2.11)', async () => {
+    const order = await place();
+    expect(order).toMatchObject({ status: 'PENDING', version: 1, items: [{ productId: 1, quantity: 2, unitPrice: null }] });
+    expect(order.id).toMatch(/^ORD-/);
+    const [event, ...more] = await eventsOf(order.id);
+    expect(JSON.stringify(event)).toBe(`{"event":"OrderCreated","order_id":"${order.id}","items":[{"product_id":1,"quantity":2}]}`);
+    expect(more).toEqual([]);
+  });
+
+  it('merges the same product ordered twice', async () => {
+    const items = [3, 4].map((quantity) => ({ productId: 9, quantity }));
+    const result = await orders.create({ customerId: 'CUST-1', items }, 'r');
+    expect(result).toMatchObject({ type: 'placed', order: { items: [{ productId: 9, quantity: 7 }] } });
+  });
+
+  it('invalid: names every field at fault', async () => {
+    const result = await orders.create({ customerId: '', items: [{ productId: 0, quantity: -1 }] }, 'r');
+    expect(result).toMatchObject({ type: 'invalid' });
+    const paths = result.type === 'invalid' ? result.fields.map((field) => field.path) : [];
+    expect(paths).toEqual(['customerId', 'items.0.productId', 'items.0.quantity']);
+  });
+
+  it('invalid: the same product in many lines cannot pass the limit together', async () => {
+    const items = Array.from({ length: 3 }, () => ({ productId: 1, quantity: 400 }));
+    expect(await orders.create({ customerId: 'C', items }, 'r')).toMatchObject({ type: 'invalid', fields: [{ path: 'items', code: 'too_big' }] });
+  });
+
+  it('repeated: a hundred times the same key at once is one order, and everyone gets it', async () => {
+    const placed = await Promise.all(Array.from({ length: 100 }, () => place('CUST-key', { idempotencyKey: 'k-1' })));
+    expect(new Set(placed.map((order) => order.id)).size).toBe(1);
+    expect(await database.order.count({ where: { customerId: 'CUST-key' } })).toBe(1);
+    expect(await eventsOf(placed[0]!.id)).toHaveLength(1);
+  });
+
+  it('repeated: the order is answered as it stands now', async () => {
+    const order = await place('CUST-key2', { idempotencyKey: 'k' });
+    await answer(reserved(order.id));
+    expect(await place('CUST-key2', { idempotencyKey: 'k' })).toMatchObject({ id: order.id, status: 'CONFIRMED', total: 3_998 });
+  });
+
+  it('conflict: the same key with other lines names the order that holds it; another customer may use it freely', async () => {
+    const order = await place('CUST-key3', { idempotencyKey: 'k' });
+    const other = await orders.create({ customerId: 'CUST-key3', items: [{ productId: 1, quantity: 3 }], idempotencyKey: 'k' }, 'r');
+    expect(other).toEqual({ type: 'key-conflict', orderId: order.id, idempotencyKey: 'k' });
+    expect((await place('CUST-key4', { idempotencyKey: 'k' })).id).not.toBe(order.id);
+  });
+
+  it('shares commits: 200 orders that arrive together take far fewer than 200', async () => {
+    const before = commits;
+    await Promise.all(Array.from({ length: 200 }, () => place()));
+    expect(commits - before).toBeLessThanOrEqual(10);
+  });
+});
+
+describe('the answer of inventory', () => {
+  it('confirmed: with prices, total, history and the event (S2.10)', async () => {
+    const { id } = await place();
+    expect(await answer(reserved(id))).toEqual([
+      {
+        ...{ event: 'OrderConfirmed', order_id: id, customer_id: 'CUST-1', version: 2, total: 3_998, currency: 'EUR' },
+        items: [{ product_id: 1, quantity: 2, unit_price: 1_999 }],
+      },
+    ]);
+    expect(await find(id)).toMatchObject({ status: 'CONFIRMED', total: 3_998, items: [{ unitPrice: 1_999 }] });
+    const timeline = (await orders.timelines([id])).get(id)!;
+    expect(timeline.map((step) => [step.version, step.event, step.toStatus])).toEqual([
+      [1, 'OrderCreated', 'PENDING'],
+      [2, 'StockReserved', 'CONFIRMED'],
+    ]);
+  });
+
+  it('cancelled: with the reason, also from a service that sends nothing but a reason (S2.10)', async () => {
+    const { id } = await place();
+    await answer(rejected(id));
+    expect(await find(id)).toMatchObject({ status: 'CANCELLED', reason: { code: 'INSUFFICIENT_STOCK', message: 'Insufficient stock' } });
+  });
+
+  it('repeated in one batch and later: changes nothing more', async () => {
+    const { id } = await place();
+    expect(await answer(reserved(id), reserved(id))).toHaveLength(1);
+    expect(await answer(reserved(id), rejected(id))).toEqual([]);
+    expect(await find(id)).toMatchObject({ status: 'CONFIRMED', version: 2 });
+  });
+
+  it('late, for an order cancelled meanwhile: inventory is told once more to let go', async () => {
+    const { id } = await place();
+    await orders.cancel(id);
+    expect(await answer(reserved(id))).toMatchObject([{ event: 'OrderCancelled', order_id: id }]);
+    expect(await find(id)).toMatchObject({ status: 'CANCELLED', reason: { code: 'REQUESTED' }, version: 2 });
+  });
+
+  it('for an order that does not exist: ignored, for it may be another service’s', async () => {
+    expect(await answer(reserved('ORD-nobody'), rejected('7'))).toEqual([]);
+  });
+
+  it('for other lines than were ordered: refused, and the order stays as it was', async () => {
+    const { id } = await place();
+    await expect(answer(reserved(id, 1))).rejects.toThrow('other lines than were ordered');
+    expect(await find(id)).toMatchObject({ status: 'PENDING' });
+  });
+});
+
+describe('cancel and fulfil', () => {
+  it('cancel: PENDING and CONFIRMED become CANCELLED; again is no error', async () => {
+    const { id } = await place();
+    await answer(reserved(id));
+    expect(await orders.cancel(id)).toEqual({ type: 'done', orderId: id, repeated: false });
+    expect(await orders.cancel(id)).toEqual({ type: 'done', orderId: id, repeated: true });
+    expect((await eventsOf(id)).filter((event) => event.event === 'OrderCancelled')).toHaveLength(1);
+  });
+
+  it('fulfil before confirm, cancel after fulfil, and an unknown order are refused with the status', async () => {
+    const { id } = await place();
+    expect(await orders.fulfil(id)).toEqual({ type: 'refused', orderId: id, status: 'PENDING' });
+    await answer(reserved(id));
+    expect(await orders.fulfil(id)).toMatchObject({ type: 'done' });
+    expect(await orders.fulfil(id)).toMatchObject({ type: 'done', repeated: true });
+    expect(await orders.cancel(id)).toEqual({ type: 'refused', orderId: id, status: 'FULFILLED' });
+    expect(await orders.cancel('ORD-nobody')).toEqual({ type: 'unknown-order', orderId: 'ORD-nobody' });
+  });
+
+  it('a cancel and a fulfil at the same moment, 50 times: exactly one wins', async () => {
+    const ids = await Promise.all(Array.from({ length: 50 }, async () => (await place()).id));
+    await answer(...ids.map((id) => reserved(id)));
+    const outcomes = await Promise.all(ids.map((id) => Promise.all([orders.cancel(id), orders.fulfil(id)])));
+    for (const pair of outcomes) expect(pair.map((outcome) => outcome.type).sort()).toEqual(['done', 'refused']);
+  });
+});
+
+describe('the watchdog', () => {
+  const waited = (ids: string[], ms: number) => database.$executeRaw`
+    UPDATE orders.orders SET created_at = created_at - ${ms} * interval '1 millisecond', watch_at = watch_at - ${ms} * interval '1 millisecond',
+      deadline_at = deadline_at - ${ms} * interval '1 millisecond' WHERE id = ANY(${ids}::text[])`;
+  const clearOutbox = () => database.ordersOutbox.deleteMany();
+  const settleOthers = () => database.$executeRaw`UPDATE orders.orders SET watch_at = watch_at + interval '1 day' WHERE status = 'PENDING'`;
+
+  it('asks again for an order that waits too long, once per doubling of its age, and not while its event is still in the outbox', async () => {
+    await settleOthers();
+    const { id } = await place();
+    await waited([id], 31_000);
+    const watchdog = orders.startWatchdog();
+    expect(await watchdog.look()).toEqual({ expired: 0, republished: 0 });
+    await clearOutbox();
+    await database.$executeRaw`UPDATE orders.orders SET watch_at = clock_timestamp() WHERE id = ${id}`;
+    expect(await watchdog.look()).toEqual({ expired: 0, republished: 1 });
+    expect(await watchdog.look()).toEqual({ expired: 0, republished: 0 });
+    expect(await eventsOf(id)).toMatchObject([{ event: 'OrderCreated', items: [{ product_id: 1, quantity: 2 }] }]);
+    await watchdog.stop();
+  });
+
+  it('expires at the deadline, tells inventory, and two watchdogs at once do it once', async () => {
+    await settleOthers();
+    const ids = await Promise.all(Array.from({ length: 20 }, async () => (await place('CUST-late')).id));
+    await waited(ids, 61_000);
+    const [one, two] = [orders.startWatchdog(), orders.startWatchdog()];
+    const looks = await Promise.all([one.look(), two.look()]);
+    expect(looks[0].expired + looks[1].expired).toBe(20);
+    expect(await find(ids[0]!)).toMatchObject({ status: 'CANCELLED', reason: { code: 'EXPIRED' } });
+    expect((await eventsOf(ids[0]!)).map((event) => event.event)).toEqual(['OrderCreated', 'OrderCancelled']);
+    await Promise.all([one.stop(), two.stop()]);
+  });
+});
