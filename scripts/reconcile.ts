@@ -13,7 +13,11 @@ Exit codes: 0 the books agree, or agree now · 1 failed · 2 they do not agree
 `;
 
 async function main() {
-  const options = { repair: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } as const;
+  const options = {
+    repair: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  } as const;
   const { values } = parseArgs({ options });
   if (values.help) return void process.stdout.write(usage);
   const { database, close } = await openScriptDatabase('holdfast reconcile');
@@ -27,11 +31,15 @@ async function main() {
 }
 
 function report({ drift, repaired, oversold }: Reconciliation): string {
-  if (drift.length === 0) return 'The books agree: every counter is the sum of its movements, and holds what its reservations hold.\n';
+  if (drift.length === 0)
+    return 'The books agree: every counter is the sum of its movements, and holds what its reservations hold.\n';
   const header = `${'product'.padEnd(8)} ${'sku'.padEnd(20)} ${'on hand'.padStart(8)} ${'moved'.padStart(8)} ${'reserved'.padStart(9)} ${'moved'.padStart(8)} ${'held'.padStart(8)}`;
   const lines = [header, ...drift.map(row)];
   lines.push('', `${drift.length} products drift; ${repaired.length} repaired.`);
-  if (oversold.length > 0) lines.push(`${oversold.length} promise more than is there and need a person: cancel orders or add stock, then reconcile again.`);
+  if (oversold.length > 0)
+    lines.push(
+      `${oversold.length} promise more than is there and need a person: cancel orders or add stock, then reconcile again.`,
+    );
   else if (repaired.length < drift.length) lines.push('Run it with --repair to mend them.');
   return `${lines.join('\n')}\n`;
 }

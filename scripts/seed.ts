@@ -11,7 +11,9 @@ async function main() {
     const outbox = createOutbox({ database, schema: 'inventory', leaseMs: 0, handOver: () => undefined });
     const inventory = createInventory({ database, outbox, currency: config.CURRENCY, newId: uuidv7 });
     const { created, present, units } = await seedProducts(inventory, uuidv7());
-    process.stdout.write(`${created} products added with ${units} units; ${present} were there already and were left as they are.\n`);
+    process.stdout.write(
+      `${created} products added with ${units} units; ${present} were there already and were left as they are.\n`,
+    );
   } finally {
     await close();
   }

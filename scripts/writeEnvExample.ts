@@ -5,12 +5,16 @@ import { configFields } from '../src/config';
 
 /** `npm run env`: writes .env.example and the README's table from the config schema. A test fails when they are not up to date. */
 export function envExample(): string {
-  const rows = configFields().map(({ name, default: fallback, meaning }) => `# ${meaning}\n${fallback === '' ? '# ' : ''}${name}=${fallback}\n`);
+  const rows = configFields().map(
+    ({ name, default: fallback, meaning }) => `# ${meaning}\n${fallback === '' ? '# ' : ''}${name}=${fallback}\n`,
+  );
   return `# Every setting of Holdfast with its default. Made from src/config.ts by \`npm run env\`.\n\n${rows.join('\n')}`;
 }
 
 export function configTable(): string {
-  const rows = configFields().map(({ name, default: fallback, meaning }) => `| \`${name}\` | ${fallback === '' ? '—' : `\`${fallback}\``} | ${meaning} |`);
+  const rows = configFields().map(
+    ({ name, default: fallback, meaning }) => `| \`${name}\` | ${fallback === '' ? '—' : `\`${fallback}\``} | ${meaning} |`,
+  );
   return ['| setting | default | meaning |', '| --- | --- | --- |', ...rows].join('\n');
 }
 

@@ -16,12 +16,19 @@ export const configSchema = z.object({
   RABBITMQ_URL: url(['amqp:', 'amqps:']).optional().describe('A RabbitMQ to use instead of the broker in process.'),
   POSTGRES_PORT: port(5433).describe('Where the embedded Postgres listens; if it is taken, another is.'),
   DATABASE_POOL_SIZE: count(10, 1, 200).describe('Database connections of one process.'),
-  NODE_ENV: z.enum(['development', 'production', 'test']).default('development').describe('production turns off the playground and introspection.'),
+  NODE_ENV: z
+    .enum(['development', 'production', 'test'])
+    .default('development')
+    .describe('production turns off the playground and introspection.'),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
     .describe('How much is logged, as JSON lines on stderr.'),
-  CURRENCY: z.string().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code such as EUR').default('EUR').describe('The currency of every price.'),
+  CURRENCY: z
+    .string()
+    .regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code such as EUR')
+    .default('EUR')
+    .describe('The currency of every price.'),
   ORDER_DEADLINE_SECONDS: count(600, 5, 86_400).describe('A PENDING order is cancelled as EXPIRED after this.'),
   ORDER_REPUBLISH_SECONDS: count(30, 1, 3_600).describe('A PENDING order is published again after this, then at twice the age.'),
   ORDER_LINES_MAX: count(100, 1, 1_000).describe('Lines of one order.'),

@@ -45,7 +45,12 @@ export async function layGround(options: GroundOptions): Promise<LaidGround> {
   try {
     const { url: databaseUrl, isNew } = await screen.step('postgres', () => openPostgres(config, log, removals));
     await screen.step('migrate', async () => described(migrationDetail(await migrate(databaseUrl, databaseLog(log)))));
-    const database = openDatabase({ url: databaseUrl, poolSize: config.DATABASE_POOL_SIZE, applicationName: `holdfast ${names.join('+')}`, log: databaseLog(log) });
+    const database = openDatabase({
+      url: databaseUrl,
+      poolSize: config.DATABASE_POOL_SIZE,
+      applicationName: `holdfast ${names.join('+')}`,
+      log: databaseLog(log),
+    });
     removals.push(() => database.close());
     const { broker, brokerUrl } = await screen.step('broker', () => openBroker(options, log, removals));
     const metrics = createMetrics({ version });
@@ -69,7 +74,11 @@ async function openPostgres(config: Config, log: Logger, removals: Removals) {
     const value = { url: config.DATABASE_URL, isNew: false };
     return { value, detail: `given by DATABASE_URL (${hostOf(config.DATABASE_URL)})` };
   }
-  const server = await startEmbeddedPostgres({ dataDir: config.HOLDFAST_DATA, port: config.POSTGRES_PORT, log: databaseLog(log) });
+  const server = await startEmbeddedPostgres({
+    dataDir: config.HOLDFAST_DATA,
+    port: config.POSTGRES_PORT,
+    log: databaseLog(log),
+  });
   removals.push(() => server.stop());
   const detail = `embedded ${server.version}, ${server.isNew ? 'new cluster' : 'data kept'}, port ${server.port}`;
   return { value: { url: server.url, isNew: server.isNew }, detail };
@@ -80,7 +89,11 @@ interface OpenBroker {
   detail: string;
 }
 
-async function openBroker({ config, privateRabbitmq, names }: GroundOptions, log: Logger, removals: Removals): Promise<OpenBroker> {
+async function openBroker(
+  { config, privateRabbitmq, names }: GroundOptions,
+  log: Logger,
+  removals: Removals,
+): Promise<OpenBroker> {
   const url = privateRabbitmq ? await startNode(config, log, removals) : config.RABBITMQ_URL;
   if (url === undefined) {
     const broker = createInProcessBroker({ log, random });
@@ -105,7 +118,10 @@ function openLog(config: Config, names: readonly RoleName[]): { log: Logger; log
   if (!process.stderr.isTTY) return { log: createLogger({ level: config.LOG_LEVEL, name }) };
   mkdirSync(config.HOLDFAST_DATA, { recursive: true, mode: 0o700 });
   const logFile = join(config.HOLDFAST_DATA, 'holdfast.log');
-  return { log: createLogger({ level: config.LOG_LEVEL, name, destination: pino.destination({ dest: logFile, sync: true }) }), logFile };
+  return {
+    log: createLogger({ level: config.LOG_LEVEL, name, destination: pino.destination({ dest: logFile, sync: true }) }),
+    logFile,
+  };
 }
 
 function databaseLog(log: Logger): DatabaseLog {

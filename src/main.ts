@@ -83,7 +83,8 @@ function readOptions(): Options {
     process.stdout.write(usage);
     process.exit(0);
   }
-  if (values.broker !== undefined && values.broker !== 'rabbitmq') throw new UsageError(`--broker ${values.broker}: only rabbitmq can be started.`);
+  if (values.broker !== undefined && values.broker !== 'rabbitmq')
+    throw new UsageError(`--broker ${values.broker}: only rabbitmq can be started.`);
   const roles = values.roles === undefined ? roleNames : rolesOf(values.roles);
   return { roles, privateRabbitmq: values.broker === 'rabbitmq', seed: !values['no-seed'] };
 }
@@ -91,7 +92,8 @@ function readOptions(): Options {
 function rolesOf(list: string): RoleName[] {
   return [...new Set(list.split(','))].map((word) => {
     const role = roleNames.find((name) => name === word.trim());
-    if (!role) throw new UsageError(`--roles ${list}: there is no role ${JSON.stringify(word)}; choose from ${roleNames.join(', ')}.`);
+    if (!role)
+      throw new UsageError(`--roles ${list}: there is no role ${JSON.stringify(word)}; choose from ${roleNames.join(', ')}.`);
     return role;
   });
 }
@@ -100,17 +102,28 @@ function rolesOf(list: string): RoleName[] {
 function refuseIsolation({ roles, privateRabbitmq }: Options, { DATABASE_URL, RABBITMQ_URL }: Config) {
   if (roles.length === roleNames.length) return;
   const missing = [DATABASE_URL ? '' : 'DATABASE_URL', RABBITMQ_URL || privateRabbitmq ? '' : 'RABBITMQ_URL'].filter(Boolean);
-  if (missing.length > 0) throw new UsageError(`--roles ${roles.join(',')} needs ${missing.join(' and ')}: the roles meet there. Set it, or start all roles in one process.`);
+  if (missing.length > 0)
+    throw new UsageError(
+      `--roles ${roles.join(',')} needs ${missing.join(' and ')}: the roles meet there. Set it, or start all roles in one process.`,
+    );
 }
 
 class UsageError extends Error {
   override name = 'UsageError';
 }
 
-function printAddresses({ config, databaseUrl, brokerUrl, logFile }: LaidGround, roles: readonly RoleName[], { url }: Running, screen: StartScreen) {
+function printAddresses(
+  { config, databaseUrl, brokerUrl, logFile }: LaidGround,
+  roles: readonly RoleName[],
+  { url }: Running,
+  screen: StartScreen,
+) {
   const isGateway = roles.includes('gateway');
   const rows: [string, string | undefined][] = [
-    ['GraphQL', isGateway ? `${url}/graphql${config.NODE_ENV === 'production' ? '' : '   (a playground, in a browser)'}` : undefined],
+    [
+      'GraphQL',
+      isGateway ? `${url}/graphql${config.NODE_ENV === 'production' ? '' : '   (a playground, in a browser)'}` : undefined,
+    ],
     ['Health', `${url}/health`],
     ['Metrics', `${url}/metrics`],
     ['Postgres', redactUrl(databaseUrl)],
@@ -124,7 +137,10 @@ function printAddresses({ config, databaseUrl, brokerUrl, logFile }: LaidGround,
 }
 
 main().catch((error: unknown) => {
-  const isKnown = error instanceof UsageError || error instanceof ConfigError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
+  const isKnown =
+    error instanceof UsageError ||
+    error instanceof ConfigError ||
+    (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
   process.stderr.write(`${isKnown ? (error as Error).message : `Holdfast could not start: ${messageOf(error)}`}\n`);
   process.exitCode = isKnown ? 64 : 1;
 });

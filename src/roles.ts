@@ -25,8 +25,8 @@ export interface Ground {
   log: Logger;
   metrics: Metrics;
   health: Health;
-  newId(): string;
-  random(): number;
+  newId: () => string;
+  random: () => number;
   /** True when this process is the whole of Holdfast: broker in process, nobody else on the database. */
   embedded: boolean;
 }
@@ -52,7 +52,10 @@ export async function startRoles(names: readonly RoleName[], ground: Ground): Pr
     for (const name of names) for (const end of await consuming[name](house)) stops.push(end);
     watch(house, names);
     const http = await openDoors(names, house);
-    stops.push(() => settleInHand(house), () => http.close());
+    stops.push(
+      () => settleInHand(house),
+      () => http.close(),
+    );
     return { url: http.url, port: http.port, stop };
   } catch (error) {
     await stop();
@@ -140,7 +143,11 @@ const consuming: Record<RoleName, (house: House) => Promise<(() => Promise<void>
   inventory: (house) => consume(house, house.inventory.handlers, 'inventory'),
 };
 
-async function consume({ config, database, broker, log, metrics, random, relays }: House, table: Record<string, Handlers>, schema: OutboxSchema) {
+async function consume(
+  { config, database, broker, log, metrics, random, relays }: House,
+  table: Record<string, Handlers>,
+  schema: OutboxSchema,
+) {
   const outbox = createOutbox({ database, schema, leaseMs: LEASE_MS, handOver: (rows) => relays[schema].handOver(rows) });
   const batchSizeMax = config.CONSUMER_BATCH_MAX;
   const consumers = Object.entries(table).map(([queue, handlers]) =>
@@ -152,23 +159,46 @@ async function consume({ config, database, broker, log, metrics, random, relays 
 /** In process, what the doors let in is settled before the consumers go: nothing needs a second start to be decided. */
 async function settleInHand({ broker, embedded, config }: House) {
   const deadline = performance.now() + config.DRAIN_SECONDS * 1000;
-  while (embedded && broker.unsettled() > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (embedded && broker.unsettled() > 0 && performance.now() < deadline)
+    await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 async function openDoors(names: readonly RoleName[], house: House) {
   const { config, log, metrics, health } = house;
   const isGateway = names.includes('gateway');
-  const routes = { ...probeRoutes({ health, metrics }), ...(isGateway ? await graphqlRoutes(house) : {}) };
-  const port = isGateway ? config.PORT : config.WORKER_PORT;
-  return startHttpServer({ port, host: config.HOST, routes, log, metrics, closeLimitMs: config.DRAIN_SECONDS * 1000 });
+  const graphql = isGateway ? await graphqlDoor(house) : undefined;
+  const routes = { ...probeRoutes({ health, metrics }), ...graphql?.routes };
+  const listening = isGateway
+    ? { port: config.PORT, portVariable: 'PORT' }
+    : { port: config.WORKER_PORT, portVariable: 'WORKER_PORT' };
+  const http = await startHttpServer({
+    ...listening,
+    host: config.HOST,
+    routes,
+    log,
+    metrics,
+    closeLimitMs: config.DRAIN_SECONDS * 1000,
+  });
+  const close = async () => {
+    await http.close();
+    await graphql?.stop();
+  };
+  return { port: http.port, url: http.url, close };
 }
 
-async function graphqlRoutes({ orders, inventory, config, log, metrics }: House) {
+async function graphqlDoor({ orders, inventory, config, log, metrics }: House) {
   const production = config.NODE_ENV === 'production';
   const schema = await buildGraphqlSchema(new OrderResolver(orders), new ProductResolver(inventory));
   const bodyLimitBytes = config.BODY_LIMIT_KIB * 1024;
-  const { handle } = await createGraphql({ schema, contextFor: (facts) => facts, log, metrics, production, bodyLimitBytes });
-  return production ? { '/graphql': handle } : playgroundRoutes({ graphql: handle });
+  const { handle, stop } = await createGraphql({
+    schema,
+    contextFor: (facts) => facts,
+    log,
+    metrics,
+    production,
+    bodyLimitBytes,
+  });
+  return { routes: production ? { '/graphql': handle } : playgroundRoutes({ graphql: handle }), stop };
 }
 
 /** The schema of all contexts; zod checks the inputs, so type-graphql does not. */
@@ -190,7 +220,10 @@ function watch(house: House, names: readonly RoleName[]) {
   });
   health.register('migrations', async () => {
     const pending = await pendingMigrations(database);
-    return { ok: pending.length === 0, detail: pending.length === 0 ? 'current' : `pending: ${pending.join(', ')}; run npm run migrate` };
+    return {
+      ok: pending.length === 0,
+      detail: pending.length === 0 ? 'current' : `pending: ${pending.join(', ')}; run npm run migrate`,
+    };
   });
   health.register('broker', () => {
     const { state, detail } = broker.status();

@@ -121,7 +121,8 @@ function explain(error: unknown): string {
   return `${subject}: ${reason}`;
 }
 
-async function readMigrations() {
+/** As the engine takes them. */
+export async function readMigrations() {
   const baseDir = migrationsDir();
   const names = await migrationNames();
   return {

@@ -43,7 +43,8 @@ function runtimeFile(dataDir: string): string {
 
 function parse(text: string): StoredRuntime | undefined {
   try {
-    return JSON.parse(text) as StoredRuntime;
+    const stored = JSON.parse(text) as Partial<StoredRuntime> | null;
+    return Number.isSafeInteger(stored?.pid) && typeof stored?.databaseUrl === 'string' ? (stored as StoredRuntime) : undefined;
   } catch {
     return undefined;
   }

@@ -1,6 +1,7 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { type Logger } from '../observability/logger';
 import { Unavailable } from '../observability/unavailable';
+import { readDatabaseFault } from './databaseFaults';
 import { inputFault, type InputFault } from './inputFault';
 import { maskedMessage } from './respond';
 
@@ -82,6 +83,9 @@ function readError(thrown: unknown): Reading {
   if (!(thrown instanceof GraphQLError))
     return thrown instanceof Unavailable ? { kind: 'unavailable', error: thrown } : { kind: 'fault', error: thrown };
   if (thrown.originalError instanceof Unavailable) return { kind: 'unavailable', error: thrown.originalError };
+  const databaseFault = readDatabaseFault(thrown.originalError);
+  if (databaseFault instanceof Unavailable) return { kind: 'unavailable', error: databaseFault };
+  if (databaseFault !== undefined) return { kind: 'input', fault: databaseFault };
   const fault = inputFault(thrown);
   if (fault !== undefined) return { kind: 'input', fault };
   const code = codeOf(thrown);

@@ -1,8 +1,8 @@
 import { type ASTNode, BREAK, type GraphQLError, Kind, parse, visit } from 'graphql';
 
 export interface InputFault {
-  /** Such as `input.items[0].quantity`. */
-  field: string;
+  /** Such as `input.items[0].quantity`; absent when it cannot be told. */
+  field?: string;
   /** Names the field and what is wrong with it. */
   message: string;
 }

@@ -76,7 +76,8 @@ export function cursorOf(key: string): string {
 
 export function readCursor(cursor: string): string {
   const text = Buffer.from(cursor, 'base64url').toString('utf8');
-  if (!text.startsWith('k:') || text.includes('\u0000')) throw badInput(`after is not a cursor: ${JSON.stringify(cursor.slice(0, 50))}.`);
+  if (!text.startsWith('k:') || text.includes('\u0000'))
+    throw badInput(`after is not a cursor: ${JSON.stringify(cursor.slice(0, 50))}.`);
   return text.slice(2);
 }
 

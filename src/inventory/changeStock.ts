@@ -42,7 +42,7 @@ export type ChangeStockResult =
 
 export interface ChangeStockOptions {
   outbox: Outbox;
-  newId(): string;
+  newId: () => string;
 }
 
 /** Adds or takes units. */
@@ -112,7 +112,15 @@ function stockChanged({ id, sku, onHand, reserved, available }: ProductView): Ev
 
 const note = { reason: z.enum(stockChangeReasons), reference: text(200).nullish() };
 const adjustSchema = z.object({
-  delta: z.int().min(-INT_MAX).max(INT_MAX).refine((delta) => delta !== 0, 'must not be 0'),
+  delta: z
+    .int()
+    .min(-INT_MAX)
+    .max(INT_MAX)
+    .refine((delta) => delta !== 0, 'must not be 0'),
   ...note,
 });
-const setSchema = z.object({ onHand: z.int().min(0, 'must not be negative').max(INT_MAX), compareOnHand: z.int().min(0), ...note });
+const setSchema = z.object({
+  onHand: z.int().min(0, 'must not be negative').max(INT_MAX),
+  compareOnHand: z.int().min(0),
+  ...note,
+});

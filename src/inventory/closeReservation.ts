@@ -17,7 +17,10 @@ export function releaseReservation(newId: () => string): Handler<'OrderCancelled
   return async (tx, batch) => {
     const orderIds = batch.map((message) => message.body.order_id);
     const reservations = await lockForClosing(tx, orderIds);
-    await bury(tx, orderIds.filter((id) => !reservations.has(id)));
+    await bury(
+      tx,
+      orderIds.filter((id) => !reservations.has(id)),
+    );
     const held = await close(tx, reservations, orderIds, 'RELEASED');
     const causes = new Map(batch.map((message) => [message.body.order_id, message]));
     return held.map((reservation): OutgoingMessage => {
@@ -63,8 +66,15 @@ async function close(
   status: 'RELEASED' | 'COMMITTED',
 ): Promise<LockedReservation[]> {
   const active = [...new Set(orderIds)].flatMap((id) => reservations.get(id) ?? []).filter((held) => held.status === 'ACTIVE');
-  await move(tx, active.flatMap((reservation) => closingMovements(reservation, status)));
-  await setReservationStatus(tx, active.map((reservation) => reservation.orderId), status);
+  await move(
+    tx,
+    active.flatMap((reservation) => closingMovements(reservation, status)),
+  );
+  await setReservationStatus(
+    tx,
+    active.map((reservation) => reservation.orderId),
+    status,
+  );
   return active;
 }
 

@@ -9,7 +9,7 @@ export interface InventoryOptions {
   database: Database;
   outbox: Outbox;
   currency: string;
-  newId(): string;
+  newId: () => string;
 }
 
 /** The inventory context: its use cases, and what it does about messages. */
@@ -23,12 +23,13 @@ export function createInventory(options: InventoryOptions) {
     adjustStock: adjustStockUseCase(options),
     setStock: setStockUseCase(options),
     product: (key: ProductKey) => findProduct(database, key),
-    products: (filter: { active?: boolean | null }, first: number, after?: number) => listProducts(database, filter, first, after),
+    products: (filter: { active?: boolean | null }, first: number, after?: number) =>
+      listProducts(database, filter, first, after),
     movements: (productId: number, first: number, after?: bigint) => listMovements(database, productId, first, after),
     violations: () => countViolations(database),
     productIdsBySku: rememberingSkus(database),
     /** What inventory does about orders, by queue. */
-    handlers: inventoryHandlers(options.newId) as Record<string, Handlers>,
+    handlers: inventoryHandlers(options.newId),
   };
 }
 

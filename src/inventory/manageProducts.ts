@@ -34,7 +34,7 @@ export type ManageProductResult =
 export interface ManageProductsOptions {
   outbox: Outbox;
   currency: string;
-  newId(): string;
+  newId: () => string;
 }
 
 /** Adds a product with its stock. A sku is given once and never changes: it is what people and caches know the product by. */
@@ -62,7 +62,12 @@ export function updateProductUseCase({ outbox, newId }: ManageProductsOptions) {
     if (!parsed.success) return invalid(parsed.error);
     return outbox.transaction(async (tx) => {
       const { name, price, active } = parsed.data;
-      const data = { name: name ?? undefined, priceMinor: price ?? undefined, active: active ?? undefined, updatedAt: new Date() };
+      const data = {
+        name: name ?? undefined,
+        priceMinor: price ?? undefined,
+        active: active ?? undefined,
+        updatedAt: new Date(),
+      };
       const { count } = await tx.product.updateMany({ where: { id }, data });
       if (count === 0) return { result: { type: 'unknown-product', key: { id } }, messages: [] };
       const product = (await findProduct(tx, { id }))!;

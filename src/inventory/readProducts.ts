@@ -58,7 +58,12 @@ export async function listProducts(
 }
 
 /** A page of a product's movements, newest first, after the movement with id `after`. */
-export async function listMovements(database: Database, productId: number, first: number, after?: bigint): Promise<MovementView[]> {
+export async function listMovements(
+  database: Database,
+  productId: number,
+  first: number,
+  after?: bigint,
+): Promise<MovementView[]> {
   return database.movement.findMany({
     where: { productId, ...(after === undefined ? {} : { id: { lt: after } }) },
     orderBy: { id: 'desc' },

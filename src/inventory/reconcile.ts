@@ -25,7 +25,12 @@ export async function reconcile(database: Database, { repair }: { repair: boolea
   const oversold = drift.filter(isOversold);
   if (!repair) return { drift, repaired: [], oversold };
   const mendable = drift.filter((row) => !isOversold(row));
-  const repaired = await transaction(database, (tx) => repairAll(tx, mendable.map((row) => row.productId)));
+  const repaired = await transaction(database, (tx) =>
+    repairAll(
+      tx,
+      mendable.map((row) => row.productId),
+    ),
+  );
   return { drift, repaired, oversold };
 }
 

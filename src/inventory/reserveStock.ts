@@ -12,9 +12,18 @@ import { lockStock, move, type Movement } from './stockRows';
 export function reserveStock(newId: () => string): Handler<'OrderCreated'> {
   return async (tx, batch) => {
     const wishes = firstOfEach(batch.map(({ body }) => toWish(body)));
-    const stock = await lockStock(tx, wishes.flatMap((wish) => wish.lines.map((line) => line.productId)));
-    const answers = await findReservations(tx, wishes.map((wish) => wish.orderId));
-    const decisions = decideReservations(stock, wishes.filter((wish) => !answers.has(wish.orderId)));
+    const stock = await lockStock(
+      tx,
+      wishes.flatMap((wish) => wish.lines.map((line) => line.productId)),
+    );
+    const answers = await findReservations(
+      tx,
+      wishes.map((wish) => wish.orderId),
+    );
+    const decisions = decideReservations(
+      stock,
+      wishes.filter((wish) => !answers.has(wish.orderId)),
+    );
     for (const decision of decisions) answers.set(decision.orderId, answerOf(decision));
     await saveDecisions(tx, decisions);
     return batch.map((message) => followUp(message, answers.get(message.body.order_id)!, newId));
@@ -38,7 +47,13 @@ function toReservation(decision: ReservationDecision) {
 function movementsOf(decision: ReservationDecision): Movement[] {
   if (decision.type === 'rejected') return [];
   const { orderId } = decision;
-  return decision.lines.map(({ productId, quantity }) => ({ productId, kind: 'RESERVE', onHandDelta: 0, reservedDelta: quantity, orderId }));
+  return decision.lines.map(({ productId, quantity }) => ({
+    productId,
+    kind: 'RESERVE',
+    onHandDelta: 0,
+    reservedDelta: quantity,
+    orderId,
+  }));
 }
 
 function answerOf(decision: ReservationDecision): Answer {
@@ -52,7 +67,10 @@ function toReservedLine({ productId, quantity, unitPrice }: HeldLine): EventOf<'
 }
 
 function toWish(body: IncomingMessage<'OrderCreated'>['body']): Wish {
-  return mergeWish(body.order_id, body.items.map((line) => ({ productId: line.product_id, quantity: line.quantity })));
+  return mergeWish(
+    body.order_id,
+    body.items.map((line) => ({ productId: line.product_id, quantity: line.quantity })),
+  );
 }
 
 /** Copies of one order in the same batch are one wish with several answers. */

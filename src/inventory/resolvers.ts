@@ -25,7 +25,10 @@ import {
 export class ProductResolver {
   constructor(private readonly inventory: InventoryContext) {}
 
-  @Query(() => Product, { nullable: true, description: 'A product by id or by sku, exactly one of the two; null when there is none.' })
+  @Query(() => Product, {
+    nullable: true,
+    description: 'A product by id or by sku, exactly one of the two; null when there is none.',
+  })
   async product(
     @Arg('id', () => Int, { nullable: true }) id?: number | null,
     @Arg('sku', () => String, { nullable: true }) sku?: string | null,
@@ -38,14 +41,23 @@ export class ProductResolver {
   @Query(() => ProductConnection, { description: 'Products, by id.' })
   products(
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('active', () => Boolean, { nullable: true, description: 'Only those that are for sale, or are not.' }) active?: boolean | null,
+    @Arg('active', () => Boolean, { nullable: true, description: 'Only those that are for sale, or are not.' })
+    active?: boolean | null,
   ): Promise<ProductConnection> {
     const read = (first: number, after?: string) => this.inventory.products({ active }, first, cursorNumber(after));
-    return pageOf(page, read, (product) => String(product.id), Product.of);
+    return pageOf(
+      page,
+      read,
+      (product) => String(product.id),
+      (product) => Product.of(product),
+    );
   }
 
   @Mutation(() => ProductResultUnion, { description: 'Adds a product with its stock.' })
-  async createProduct(@Arg('input', () => CreateProductInput) input: CreateProductInput, @Ctx() { correlationId }: RequestContext) {
+  async createProduct(
+    @Arg('input', () => CreateProductInput) input: CreateProductInput,
+    @Ctx() { correlationId }: RequestContext,
+  ) {
     return toProductResult(await this.inventory.createProduct(input, correlationId));
   }
 
@@ -78,7 +90,12 @@ export class ProductResolver {
   @FieldResolver(() => MovementConnection, { description: 'Every change of its stock, newest first.' })
   movements(@Root() product: Product, @Args(() => PageArgs) page: PageArgs): Promise<MovementConnection> {
     const read = (first: number, after?: string) => this.inventory.movements(product.id, first, cursorBigInt(after));
-    return pageOf(page, read, (movement) => String(movement.id), Movement.of);
+    return pageOf(
+      page,
+      read,
+      (movement) => String(movement.id),
+      (movement) => Movement.of(movement),
+    );
   }
 }
 
@@ -89,7 +106,9 @@ function keyOf({ productId, sku }: { productId?: number | null; sku?: string | n
 }
 
 function oneOf(): ValidationError {
-  return ValidationError.of([{ path: 'input', code: 'one_of', message: 'must name its product by productId or by sku, and not by both' }]);
+  return ValidationError.of([
+    { path: 'input', code: 'one_of', message: 'must name its product by productId or by sku, and not by both' },
+  ]);
 }
 
 /** A cursor that was tampered with leads nowhere, not into an error of the database. */

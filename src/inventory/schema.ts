@@ -140,7 +140,10 @@ export class UpdateProductInput {
   @Field(() => String, { nullable: true, description: 'Up to 200 characters.' })
   name?: string | null;
 
-  @Field(() => Int, { nullable: true, description: "Minor units of the shop's currency; orders already reserved keep their price." })
+  @Field(() => Int, {
+    nullable: true,
+    description: "Minor units of the shop's currency; orders already reserved keep their price.",
+  })
   price?: number | null;
 
   @Field(() => Boolean, { nullable: true, description: 'False: takes no new orders.' })
@@ -195,7 +198,10 @@ export class SkuTakenError extends ErrorResult {
   sku!: string;
 }
 
-@ObjectType({ implements: ErrorResult, description: 'Units that are promised to orders cannot be taken away; nothing was changed.' })
+@ObjectType({
+  implements: ErrorResult,
+  description: 'Units that are promised to orders cannot be taken away; nothing was changed.',
+})
 export class StockBelowReservedError extends ErrorResult {
   @Field(() => Int, { description: 'Units in the house.' })
   onHand!: number;

@@ -121,7 +121,9 @@ export interface BrokerStatus {
 /** No queue was bound to take a mandatory publication. */
 export class UnroutableError extends Error {
   constructor(publication: Publication) {
-    super(`No queue takes ${publication.exchange || '(default exchange)'} / ${publication.routingKey}: declare the binding, then publish again.`);
+    super(
+      `No queue takes ${publication.exchange || '(default exchange)'} / ${publication.routingKey}: declare the binding, then publish again.`,
+    );
     this.name = 'UnroutableError';
   }
 }

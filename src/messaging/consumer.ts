@@ -30,7 +30,7 @@ export interface ConsumerOptions {
   log: Logger;
   metrics: Metrics;
   /** 0 to 1, for the jitter of retries. */
-  random(): number;
+  random: () => number;
 }
 
 /** A delivery whose body was understood. */
@@ -105,7 +105,10 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
         return batch.forEach(acknowledge);
       } catch (error) {
         if (!isSurroundings(error)) return batch.length > 1 ? handleOneByOne(batch) : settleFailure(batch[0]!, error);
-        log.warn({ err: error, queue, messages: batch.length, attempt }, 'the database is away; the batch waits and is tried again');
+        log.warn(
+          { err: error, queue, messages: batch.length, attempt },
+          'the database is away; the batch waits and is tried again',
+        );
         if (stopping) return;
         await pause(retryDelayMs(attempt, random));
       }
@@ -129,7 +132,7 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
   }
 
   function callHandler<T extends EventType>(tx: Transaction, type: T, messages: IncomingMessage[]) {
-    return options.handlers[type]!(tx, messages as IncomingMessage<T>[]);
+    return options.handlers[type]!(tx, messages);
   }
 
   function acknowledge({ delivery, message }: Parsed) {
@@ -142,13 +145,19 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
     if (isHopeless(error) || delivery.attempt >= ATTEMPTS_MAX) return bury(delivery, type, error);
     metrics.messagesProcessed.inc({ queue, type, outcome: 'retry' });
     const delayMs = retryDelayMs(delivery.attempt, random);
-    log.warn({ err: error, queue, type, attempt: delivery.attempt, delayMs, correlationId: message.correlationId }, 'message failed; retried later');
+    log.warn(
+      { err: error, queue, type, attempt: delivery.attempt, delayMs, correlationId: message.correlationId },
+      'message failed; retried later',
+    );
     await settle(() => delivery.retry(delayMs, reasonOf(error)));
   }
 
   async function bury(delivery: Delivery, type: string, error: unknown) {
     metrics.messagesProcessed.inc({ queue, type, outcome: 'dead' });
-    log.error({ err: error, queue, type, attempt: delivery.attempt, messageId: delivery.properties.messageId }, 'message dead-lettered');
+    log.error(
+      { err: error, queue, type, attempt: delivery.attempt, messageId: delivery.properties.messageId },
+      'message dead-lettered',
+    );
     await settle(() => delivery.deadLetter(reasonOf(error)));
   }
 

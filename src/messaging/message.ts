@@ -116,7 +116,8 @@ function parseJson(body: Buffer): unknown {
 function parseEvent(json: unknown, expected: readonly EventType[]): AnyEvent {
   const name = typeof json === 'object' && json !== null ? (json as { event?: unknown }).event : undefined;
   const type = expected.find((candidate) => candidate === name);
-  if (!type) throw new PoisonMessage(`Unknown event ${JSON.stringify(name) ?? 'undefined'}: this queue takes ${expected.join(', ')}.`);
+  if (!type)
+    throw new PoisonMessage(`Unknown event ${JSON.stringify(name) ?? 'undefined'}: this queue takes ${expected.join(', ')}.`);
   const parsed = events[type].safeParse(json);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);

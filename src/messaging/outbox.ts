@@ -30,7 +30,7 @@ export interface OutboxOptions {
   /** How long the committing process has to publish before any relay may: longer than the confirm timeout. */
   leaseMs: number;
   /** Takes committed rows; must not throw. */
-  handOver(rows: OutboxRow[]): void;
+  handOver: (rows: OutboxRow[]) => void;
 }
 
 export function createOutbox({ database, schema, leaseMs, handOver }: OutboxOptions): Outbox {
@@ -93,7 +93,13 @@ function toRow(message: OutgoingMessage): Omit<OutboxRow, 'position' | 'createdA
  */
 export async function claimDue(
   database: Database,
-  { schema, leaseMs, limit, held, everything }: { schema: OutboxSchema; leaseMs: number; limit: number; held: bigint[]; everything: boolean },
+  {
+    schema,
+    leaseMs,
+    limit,
+    held,
+    everything,
+  }: { schema: OutboxSchema; leaseMs: number; limit: number; held: bigint[]; everything: boolean },
 ): Promise<OutboxRow[]> {
   const table = outboxTable(schema);
   return transaction(database, async (tx) => {
@@ -122,7 +128,10 @@ export async function removePublished(database: Database, schema: OutboxSchema, 
 }
 
 /** How many events wait, and for how many seconds the oldest has. */
-export async function outboxLag(database: Database, schema: OutboxSchema): Promise<{ pending: number; oldestAgeSeconds: number }> {
+export async function outboxLag(
+  database: Database,
+  schema: OutboxSchema,
+): Promise<{ pending: number; oldestAgeSeconds: number }> {
   const [lag] = await database.$queryRaw<{ pending: number; age: number }[]>`
     SELECT count(*)::int AS pending, coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS age
     FROM ${outboxTable(schema)}`;
@@ -146,6 +155,12 @@ interface ClaimedRow {
 }
 
 function fromClaimed(row: ClaimedRow): OutboxRow {
-  const { aggregate_id: aggregateId, correlation_id: correlationId, causation_id: causationId, created_at: createdAt, ...same } = row;
+  const {
+    aggregate_id: aggregateId,
+    correlation_id: correlationId,
+    causation_id: causationId,
+    created_at: createdAt,
+    ...same
+  } = row;
   return { ...same, aggregateId, correlationId, causationId, createdAt };
 }

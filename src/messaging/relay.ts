@@ -11,9 +11,9 @@ import { claimDue, removePublished, type OutboxRow, type OutboxSchema } from './
  */
 export interface Relay {
   /** Takes rows just committed. Never throws, never waits: what it cannot take stays in the table for the sweep. */
-  handOver(rows: OutboxRow[]): void;
+  handOver: (rows: OutboxRow[]) => void;
   /** Resolves when fewer than `intakeMax` messages are on their way: what a busy door waits for before it lets more in. */
-  room(): Promise<void>;
+  room: () => Promise<void>;
   /** Starts sweeping; the first sweep is over when it resolves. */
   start(): Promise<void>;
   /** Publishes what it has in hand, at most for `drainMs`, and stops. The rest stays in the table. */
@@ -111,7 +111,10 @@ export function createRelay(options: RelayOptions): Relay {
     } catch (error) {
       held.delete(row.position);
       metrics.messagesPublished.inc({ type: row.type, outcome: error instanceof UnroutableError ? 'unroutable' : 'unconfirmed' });
-      log.warn({ err: error, eventId: row.id, type: row.type, aggregate: row.aggregateId }, 'event not published; the sweep will try again');
+      log.warn(
+        { err: error, eventId: row.id, type: row.type, aggregate: row.aggregateId },
+        'event not published; the sweep will try again',
+      );
     }
     pump();
   }
@@ -125,7 +128,10 @@ export function createRelay(options: RelayOptions): Relay {
       try {
         await removePublished(database, schema, batch);
       } catch (error) {
-        log.warn({ err: error, rows: batch.length }, 'published events not removed from the outbox; they will be published again');
+        log.warn(
+          { err: error, rows: batch.length },
+          'published events not removed from the outbox; they will be published again',
+        );
       }
       batch.forEach((position) => held.delete(position));
     }

@@ -11,8 +11,8 @@ export type CloseOrderResult =
 
 export interface CloseOrderOptions {
   outbox: Outbox;
-  newId(): string;
-  onChanged(outcomes: ChangeOutcome[]): void;
+  newId: () => string;
+  onChanged: (outcomes: ChangeOutcome[]) => void;
 }
 
 /** Cancels an order that is PENDING or CONFIRMED. Cancelling it again is no error. What is reserved for it is released. */

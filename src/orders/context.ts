@@ -17,7 +17,7 @@ export interface OrdersOptions extends Omit<CreateOrderOptions, 'database' | 'ou
   metrics: Metrics;
   watchdog: { intervalMs: number; batchSizeMax: number };
   /** Which product each sku names; unknown skus are left out. Orders know products by id only. */
-  productIdsBySku(skus: string[]): Promise<Map<string, number>>;
+  productIdsBySku: (skus: string[]) => Promise<Map<string, number>>;
 }
 
 /** The orders context: its use cases, what it does about messages, and its watchdog. */

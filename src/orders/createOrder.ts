@@ -37,9 +37,9 @@ export interface CreateOrderOptions {
   times: OrderTimes;
   limits: { linesMax: number; quantityMax: number; batchSizeMax: number; concurrencyMax: number };
   currency: string;
-  newId(): string;
+  newId: () => string;
   /** Resolves when intake may go on. */
-  room(): Promise<void>;
+  room: () => Promise<void>;
 }
 
 export type CreateOrder = (input: CreateOrderInput, correlationId: string) => Promise<CreateOrderResult>;
@@ -72,7 +72,10 @@ export function createOrderUseCase(options: CreateOrderOptions): CreateOrder {
 
 async function placeOrders(options: CreateOrderOptions, orders: NewOrder[]): Promise<CreateOrderResult[]> {
   const placed = await commitOrders(options, orders);
-  const holders = await holdersOfKeys(options.database, orders.filter((order) => !placed.has(order.id)));
+  const holders = await holdersOfKeys(
+    options.database,
+    orders.filter((order) => !placed.has(order.id)),
+  );
   return orders.map((order) => {
     const createdAt = placed.get(order.id);
     return createdAt ? { type: 'placed', order: pendingView(order, createdAt), repeated: false } : holders(order);
@@ -85,20 +88,30 @@ async function commitOrders(options: CreateOrderOptions, orders: NewOrder[]): Pr
     return await options.outbox.transaction((tx) => writeOrders(tx, options, orders));
   } catch (error) {
     if (classifyDatabaseError(error) !== 'unknown-outcome') throw error;
-    const found = await findOrders(options.database, orders.map((order) => order.id)).catch(() => []);
+    const found = await findOrders(
+      options.database,
+      orders.map((order) => order.id),
+    ).catch(() => []);
     if (found.length === 0) throw error;
     return new Map(found.map((order) => [order.id, order.createdAt]));
   }
 }
 
-async function writeOrders(tx: Transaction, options: CreateOrderOptions, orders: NewOrder[]): Promise<Outcome<Map<string, Date>>> {
+async function writeOrders(
+  tx: Transaction,
+  options: CreateOrderOptions,
+  orders: NewOrder[],
+): Promise<Outcome<Map<string, Date>>> {
   const placed = await saveOrders(tx, orders, options.times);
   const messages = orders.filter((order) => placed.has(order.id)).map((order) => orderCreated(order, options.newId));
   return { result: placed, messages };
 }
 
 /** The event as it stands in the contract: an order service of any make publishes just this. */
-export function orderCreated(order: { id: string; lines: OrderLine[]; correlationId: string }, newId: () => string): OutgoingMessage {
+export function orderCreated(
+  order: { id: string; lines: OrderLine[]; correlationId: string },
+  newId: () => string,
+): OutgoingMessage {
   const body: EventOf<'OrderCreated'> = {
     event: 'OrderCreated',
     order_id: order.id,
@@ -111,7 +124,14 @@ export function orderCreated(order: { id: string; lines: OrderLine[]; correlatio
 async function holdersOfKeys(database: Database, orders: NewOrder[]): Promise<(order: NewOrder) => CreateOrderResult> {
   const keys = orders.map(({ customerId, idempotencyKey }) => ({ customerId, idempotencyKey: idempotencyKey! }));
   const holders = new Map((await findByKeys(database, keys)).map((row) => [keyOf(row), row]));
-  const views = new Map((await findOrders(database, [...holders.values()].map((row) => row.id))).map((view) => [view.id, view]));
+  const views = new Map(
+    (
+      await findOrders(
+        database,
+        [...holders.values()].map((row) => row.id),
+      )
+    ).map((view) => [view.id, view]),
+  );
   return (order) => {
     const holder = holders.get(keyOf(order))!;
     if (holder.fingerprint !== order.fingerprint) {
@@ -143,10 +163,7 @@ function pendingView(order: NewOrder, createdAt: Date): OrderView {
 function inputSchema({ linesMax, quantityMax }: CreateOrderOptions['limits']) {
   const item = z.object({
     productId: z.int().min(1, 'must be the id of a product').max(INT_MAX),
-    quantity: z
-      .int('must be a whole number')
-      .min(1, 'must be at least 1')
-      .max(quantityMax, `must be at most ${quantityMax}`),
+    quantity: z.int('must be a whole number').min(1, 'must be at least 1').max(quantityMax, `must be at most ${quantityMax}`),
   });
   return z.object({
     customerId: text(100),

@@ -2,7 +2,13 @@
  * Lets calls that arrive together share one commit. A lone call goes at once; while a commit is under way, what arrives
  * gathers and goes with the next. If a shared commit fails for the sake of one, each is tried alone, so that only this one fails.
  */
-export function groupCommit<Item, Result>({ commit, isFaultOfOne, batchSizeMax, concurrencyMax, room }: GroupCommitOptions<Item, Result>) {
+export function groupCommit<Item, Result>({
+  commit,
+  isFaultOfOne,
+  batchSizeMax,
+  concurrencyMax,
+  room,
+}: GroupCommitOptions<Item, Result>) {
   const waiting: Waiting<Item, Result>[] = [];
   let underWay = 0;
 
@@ -37,18 +43,18 @@ export function groupCommit<Item, Result>({ commit, isFaultOfOne, batchSizeMax, 
 
 export interface GroupCommitOptions<Item, Result> {
   /** Commits all of them or none, and answers in their order. */
-  commit(items: Item[]): Promise<Result[]>;
+  commit: (items: Item[]) => Promise<Result[]>;
   /** False when the surroundings failed: then trying each alone would only fail once more for each. */
-  isFaultOfOne(error: unknown): boolean;
+  isFaultOfOne: (error: unknown) => boolean;
   batchSizeMax: number;
   /** How many commits run side by side. */
   concurrencyMax: number;
   /** Resolves when more may be let in. */
-  room(): Promise<void>;
+  room: () => Promise<void>;
 }
 
 interface Waiting<Item, Result> {
   item: Item;
-  resolve(result: Result): void;
-  reject(error: unknown): void;
+  resolve: (result: Result) => void;
+  reject: (error: unknown) => void;
 }

@@ -86,9 +86,7 @@ export type OrderChange = { orderId: string; causationId?: string } & (
   | { trigger: 'FulfilOrder' }
 );
 
-export type Decision =
-  | { type: 'changed'; from: OrderStatus; order: Order }
-  | { type: NonTransition; order: Order };
+export type Decision = { type: 'changed'; from: OrderStatus; order: Order } | { type: NonTransition; order: Order };
 
 /** Applies one change to an order by the table above. Pure: the caller saves what it returns. */
 export function decide(order: Order, change: OrderChange): Decision {

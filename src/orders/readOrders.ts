@@ -34,7 +34,10 @@ export interface OrderFilter {
 /** The orders with these ids, in the order of the ids; unknown ones are left out. */
 export async function findOrders(database: Pick<Database, 'order'>, ids: string[]): Promise<OrderView[]> {
   if (ids.length === 0) return [];
-  const rows = await database.order.findMany({ where: { id: { in: ids } }, include: { items: { orderBy: { productId: 'asc' } } } });
+  const rows = await database.order.findMany({
+    where: { id: { in: ids } },
+    include: { items: { orderBy: { productId: 'asc' } } },
+  });
   const views = new Map(rows.map((row) => [row.id, toView(row)]));
   return ids.flatMap((id) => views.get(id) ?? []);
 }
@@ -81,7 +84,11 @@ function toView(row: Row): OrderView {
   const { id, customerId, status, version, currency, createdAt, updatedAt } = row;
   return {
     ...{ id, customerId, status, version, currency, createdAt, updatedAt },
-    items: row.items.map(({ productId, quantity, unitPriceMinor }) => ({ productId, quantity, unitPrice: toNumber(unitPriceMinor) })),
+    items: row.items.map(({ productId, quantity, unitPriceMinor }) => ({
+      productId,
+      quantity,
+      unitPrice: toNumber(unitPriceMinor),
+    })),
     total: toNumber(row.totalMinor),
     reason: toReason(row),
   };

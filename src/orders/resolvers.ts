@@ -39,7 +39,12 @@ export class OrderResolver {
     @Arg('status', () => OrderStatus, { nullable: true, description: 'Only in this status.' }) status?: OrderStatus | null,
   ): Promise<OrderConnection> {
     const read = (first: number, after?: string) => this.orders.list({ customerId, status }, first, after);
-    return pageOf(page, read, (order) => order.id, Order.of);
+    return pageOf(
+      page,
+      read,
+      (order) => order.id,
+      (order) => Order.of(order),
+    );
   }
 
   @Mutation(() => CreateOrderResultUnion, {
@@ -65,7 +70,8 @@ export class OrderResolver {
   })
   async cancelOrder(
     @Arg('orderId', () => ID) orderId: string,
-    @Arg('message', () => String, { nullable: true, description: 'Why, for people; up to 500 characters.' }) message?: string | null,
+    @Arg('message', () => String, { nullable: true, description: 'Why, for people; up to 500 characters.' })
+    message?: string | null,
   ) {
     return this.closed(await this.orders.cancel(orderId, message?.replaceAll('\u0000', '').slice(0, 500)), 'cancelled');
   }
@@ -122,7 +128,11 @@ function problemOf({ productId, sku }: ItemInput, index: number, ids: Map<string
     return { path: `items.${index}`, code: 'one_of', message: 'must name its product by productId or by sku, and not by both' };
   }
   if (sku == null || ids.has(sku)) return undefined;
-  return { path: `items.${index}.sku`, code: 'unknown_product', message: `there is no product ${JSON.stringify(sku.slice(0, 64))}` };
+  return {
+    path: `items.${index}.sku`,
+    code: 'unknown_product',
+    message: `there is no product ${JSON.stringify(sku.slice(0, 64))}`,
+  };
 }
 
 function toWish({ customerId, items, idempotencyKey }: CreateOrderInput, ids: Map<string, number>): CreateOrderWish {

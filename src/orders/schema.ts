@@ -89,7 +89,9 @@ export class TimelineStep {
   @Field(() => Int, { description: 'The version of the order that this step made; the first is 1.' })
   version!: number;
 
-  @Field(() => String, { description: 'What happened: OrderCreated, StockReserved, StockRejected, CancelOrder, ExpireOrder, FulfilOrder.' })
+  @Field(() => String, {
+    description: 'What happened: OrderCreated, StockReserved, StockRejected, CancelOrder, ExpireOrder, FulfilOrder.',
+  })
   event!: string;
 
   @Field(() => OrderStatus, { nullable: true, description: 'The status before; null for the first step.' })
@@ -144,7 +146,12 @@ export class Order {
       total: moneyOrNull(total, currency),
       reason: reason && {
         ...reason,
-        lines: reason.lines.map(({ product_id: productId, requested, available, code }) => ({ productId, requested, available, code })),
+        lines: reason.lines.map(({ product_id: productId, requested, available, code }) => ({
+          productId,
+          requested,
+          available,
+          code,
+        })),
       },
       message: messages[view.status],
     });
@@ -190,7 +197,10 @@ export class CreateOrderInput {
   idempotencyKey?: string | null;
 }
 
-@ObjectType({ implements: ErrorResult, description: 'The idempotency key was used before, for other lines; nothing was ordered.' })
+@ObjectType({
+  implements: ErrorResult,
+  description: 'The idempotency key was used before, for other lines; nothing was ordered.',
+})
 export class IdempotencyConflictError extends ErrorResult {
   @Field(() => ID, { description: 'The order that the key belongs to.' })
   orderId!: string;
@@ -246,7 +256,10 @@ export function toCreateOrderResult(result: CreateOrderResult): Order | Validati
   }
 }
 
-export function toCloseOrderError(result: Exclude<CloseOrderResult, { type: 'done' }>, verb: string): UnknownOrderError | OrderStateError {
+export function toCloseOrderError(
+  result: Exclude<CloseOrderResult, { type: 'done' }>,
+  verb: string,
+): UnknownOrderError | OrderStateError {
   const { orderId } = result;
   if (result.type === 'unknown-order') {
     const message = `There is no order ${orderId}.`;
@@ -255,4 +268,3 @@ export function toCloseOrderError(result: Exclude<CloseOrderResult, { type: 'don
   const message = `Order ${orderId} is ${result.status} and cannot be ${verb}.`;
   return Object.assign(new OrderStateError(), { code: ErrorCode.ORDER_STATE_CONFLICT, message, orderId, status: result.status });
 }
-

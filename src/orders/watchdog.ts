@@ -9,8 +9,8 @@ import { readLines } from './orderRows';
 export interface WatchdogOptions {
   outbox: Outbox;
   log: Logger;
-  newId(): string;
-  onChanged(outcomes: ChangeOutcome[]): void;
+  newId: () => string;
+  onChanged: (outcomes: ChangeOutcome[]) => void;
   intervalMs: number;
   /** How many orders one transaction takes. */
   batchSizeMax: number;
@@ -92,11 +92,22 @@ async function republish(tx: Transaction, { newId, batchSizeMax }: WatchdogOptio
     FROM late WHERE o.id = late.id
     RETURNING o.id, o.correlation_id AS "correlationId",
       EXISTS (SELECT FROM orders.outbox WHERE outbox.aggregate_id = o.id) AS "inOutbox"`;
-  const messages = await toMessages(tx, waiting.filter((order) => !order.inOutbox), newId);
+  const messages = await toMessages(
+    tx,
+    waiting.filter((order) => !order.inOutbox),
+    newId,
+  );
   return { result: messages.length, messages };
 }
 
-async function toMessages(tx: Transaction, orders: { id: string; correlationId: string }[], newId: () => string): Promise<OutgoingMessage[]> {
-  const lines = await readLines(tx, orders.map((order) => order.id));
+async function toMessages(
+  tx: Transaction,
+  orders: { id: string; correlationId: string }[],
+  newId: () => string,
+): Promise<OutgoingMessage[]> {
+  const lines = await readLines(
+    tx,
+    orders.map((order) => order.id),
+  );
   return orders.map((order) => orderCreated({ ...order, lines: lines.filter((line) => line.orderId === order.id) }, newId));
 }

@@ -28,7 +28,12 @@ describe('golden messages', () => {
     const id = '019a0000-0000-7000-8000-000000000001';
     const publication = toPublication({
       ...{ id, type: 'StockReserved', aggregateId: 'ORD-12345', json: golden.StockReserved },
-      ...{ correlationId: 'request-7', causationId: 'event-6', traceparent: null, createdAt: new Date('2026-11-21T12:00:00.500Z') },
+      ...{
+        correlationId: 'request-7',
+        causationId: 'event-6',
+        traceparent: null,
+        createdAt: new Date('2026-11-21T12:00:00.500Z'),
+      },
     });
     expect(publication).toMatchObject({ exchange: 'inventory', routingKey: 'stock.reserved', mandatory: true });
     expect(publication.body.toString()).toBe(golden.StockReserved);
@@ -62,7 +67,11 @@ describe('what is refused, and why', () => {
     ['a fractional quantity', order([{ product_id: 1, quantity: 1.5 }]), 'items.0.quantity'],
     ['a quantity of 2^31', order([{ product_id: 1, quantity: 2 ** 31 }]), 'items.0.quantity'],
     ['a product by name', order([{ product_id: 'mug', quantity: 1 }]), 'items.0.product_id'],
-    ['an id with NUL', JSON.stringify({ event: 'OrderCreated', order_id: 'a\u0000', items: [{ product_id: 1, quantity: 1 }] }), 'order_id'],
+    [
+      'an id with NUL',
+      JSON.stringify({ event: 'OrderCreated', order_id: 'a\u0000', items: [{ product_id: 1, quantity: 1 }] }),
+      'order_id',
+    ],
   ])('%s', (_name, body, reason) => {
     expect(() => parseMessage(Buffer.from(body), bare, ['OrderCreated'])).toThrow(PoisonMessage);
     expect(() => parseMessage(Buffer.from(body), bare, ['OrderCreated'])).toThrow(reason);

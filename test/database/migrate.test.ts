@@ -73,6 +73,19 @@ describe('migrate', () => {
   }
 });
 
+describe('the migrations', () => {
+  it('lead to the schema that schema.prisma describes, and the shadow database they were tried on is gone', async () => {
+    const test = await createTestDatabase();
+    const drift = await startChild('schemaDriftProcess.ts', test.url).firstLine<{ differs: boolean; script: string }>();
+    expect(drift).toMatchObject({ differs: false });
+    const shadows = await withConnection(test.url, (client) =>
+      client.query(`SELECT datname FROM pg_database WHERE datname LIKE 'holdfast_shadow%'`),
+    );
+    expect(shadows.rows).toEqual([]);
+    await test.drop();
+  });
+});
+
 describe('pendingMigrations', () => {
   it('is empty on a migrated database, asked by URL and through an open pool', async () => {
     const test = await createTestDatabase();

@@ -74,7 +74,11 @@ describe.each(brokers)('the path of an order, broker %s', (_name, open) => {
   it('confirms an order within a second: PENDING at once, then CONFIRMED with price and timeline (S2.10, S2.11)', async () => {
     const product = await addProduct(10);
     const placed = await place({ customerId: 'CUST-1', items: [{ sku: product.sku, quantity: 2 }] });
-    expect(placed).toMatchObject({ __typename: 'Order', status: 'PENDING', message: 'Order received. Inventory check in progress.' });
+    expect(placed).toMatchObject({
+      __typename: 'Order',
+      status: 'PENDING',
+      message: 'Order received. Inventory check in progress.',
+    });
     const order = await decided(placed.id, 1_000);
     expect(order).toMatchObject({ status: 'CONFIRMED', total: { minorUnits: 3_998, currency: 'EUR', decimal: '39.98' } });
     expect(order.timeline.map((step) => step.event)).toEqual(['OrderCreated', 'StockReserved']);
@@ -86,7 +90,10 @@ describe.each(brokers)('the path of an order, broker %s', (_name, open) => {
     const items = [plenty, short].map(({ id }) => ({ productId: id, quantity: 3 }));
     const order = await decided((await place({ customerId: 'CUST-1', items })).id);
     const lines = [{ productId: short.id, requested: 3, available: 1, code: 'INSUFFICIENT_STOCK' }];
-    expect(order).toMatchObject({ status: 'CANCELLED', reason: { code: 'INSUFFICIENT_STOCK', message: 'Insufficient stock', lines } });
+    expect(order).toMatchObject({
+      status: 'CANCELLED',
+      reason: { code: 'INSUFFICIENT_STOCK', message: 'Insufficient stock', lines },
+    });
     expect(await stockOf(plenty.id)).toMatchObject({ reserved: 0, available: 10 });
   });
 
@@ -109,11 +116,15 @@ describe.each(brokers)('the path of an order, broker %s', (_name, open) => {
 
   it('cancel releases, fulfil takes out of the stock', async () => {
     const product = await addProduct(10);
-    const [a, b] = await Promise.all([1, 2].map(() => place({ customerId: 'C', items: [{ productId: product.id, quantity: 3 }] })));
+    const [a, b] = await Promise.all(
+      [1, 2].map(() => place({ customerId: 'C', items: [{ productId: product.id, quantity: 3 }] })),
+    );
     await Promise.all([a!, b!].map(({ id }) => decided(id)));
     await house.ask(`mutation { cancelOrder(orderId: "${a!.id}") { ... on Order { status } } }`);
     await house.ask(`mutation { fulfilOrder(orderId: "${b!.id}") { ... on Order { status } } }`);
-    await eventually(async () => expect(await stockOf(product.id)).toMatchObject({ onHand: 7, reserved: 0, available: 7 }) ?? true);
+    await eventually(
+      async () => expect(await stockOf(product.id)).toMatchObject({ onHand: 7, reserved: 0, available: 7 }) ?? true,
+    );
   });
 
   it('one order placed a hundred times at once with one key is one order, by input or by header', async () => {
@@ -159,7 +170,13 @@ describe.each(brokers)('the path of an order, broker %s', (_name, open) => {
     /** In process a confirm waits for the settlement, which for poison is never: nobody waits for it here. */
     const publish = (body: string) =>
       void house.ground.broker
-        .publish({ exchange: 'orders', routingKey: 'order.created', body: Buffer.from(body), properties: { headers: {} }, mandatory: true })
+        .publish({
+          exchange: 'orders',
+          routingKey: 'order.created',
+          body: Buffer.from(body),
+          properties: { headers: {} },
+          mandatory: true,
+        })
         .catch(() => undefined);
     const answersFor = (orderId: string) => answers.filter((answer) => answer.body.toString().includes(`"${orderId}"`));
 
@@ -189,12 +206,25 @@ describe.each(brokers)('the path of an order, broker %s', (_name, open) => {
 
     it('rubbish ends in the dead letters with its reason, and good messages beside it are answered (S2.12, S2.15)', async () => {
       const { id } = await addProduct(50);
-      const rubbish = ['', 'not json', '[]', '{"event":"Unknown"}', '{"event":"OrderCreated","order_id":"x","items":[{"product_id":1,"quantity":0}]}'];
+      const rubbish = [
+        '',
+        'not json',
+        '[]',
+        '{"event":"Unknown"}',
+        '{"event":"OrderCreated","order_id":"x","items":[{"product_id":1,"quantity":0}]}',
+      ];
       const deadQueue = `${queues.orderCreated}.dead`;
       const before = (await house.ground.broker.depth(deadQueue))?.ready ?? 0;
       rubbish.forEach((body, index) => {
         publish(body);
-        publish(JSON.stringify({ event: 'OrderCreated', order_id: `good-${index}`, items: [{ product_id: id, quantity: 1 }], version: 2 }));
+        publish(
+          JSON.stringify({
+            event: 'OrderCreated',
+            order_id: `good-${index}`,
+            items: [{ product_id: id, quantity: 1 }],
+            version: 2,
+          }),
+        );
       });
       await eventually(() => rubbish.every((_, index) => answersFor(`good-${index}`).length === 1));
       await eventually(async () => ((await house.ground.broker.depth(deadQueue))?.ready ?? 0) >= before + rubbish.length);
@@ -205,7 +235,9 @@ describe.each(brokers)('the path of an order, broker %s', (_name, open) => {
       });
       await eventually(() => reasons.length === before + rubbish.length);
       await subscription.cancel();
-      expect(reasons.slice(-5).join('\n')).toMatch(/empty[\s\S]*not JSON[\s\S]*Unknown event[\s\S]*Unknown event "Unknown"[\s\S]*items\.0\.quantity/);
+      expect(reasons.slice(-5).join('\n')).toMatch(
+        /empty[\s\S]*not JSON[\s\S]*Unknown event[\s\S]*Unknown event "Unknown"[\s\S]*items\.0\.quantity/,
+      );
     });
   });
 });

@@ -127,7 +127,9 @@ describe('releaseReservation', () => {
   it('overtaken: a cancel before its order leaves a tombstone, and the late order holds nothing', async () => {
     const product = await aProduct(inventory, 5);
     expect(await cancel('ORD-c2')).toEqual([]);
-    expect(await reserve(anOrderCreated('ORD-c2', [product, 2]))).toEqual([{ event: 'StockReleased', order_id: 'ORD-c2', items: [] }]);
+    expect(await reserve(anOrderCreated('ORD-c2', [product, 2]))).toEqual([
+      { event: 'StockReleased', order_id: 'ORD-c2', items: [] },
+    ]);
     expect(await stockOf(product)).toEqual([5, 0, 5]);
   });
 

@@ -40,7 +40,10 @@ describe('decideReservations', () => {
   it('tells an unknown product and one that is not for sale from a shortage', () => {
     const stock = new Map([aStock(1, 5, { active: false })]);
     const [unknown, inactive] = decideReservations(stock, [aWish('A', [9, 1]), aWish('B', [1, 1])]);
-    expect(unknown).toMatchObject({ reason: 'Unknown product', lines: [{ product_id: 9, available: 0, code: 'UNKNOWN_PRODUCT' }] });
+    expect(unknown).toMatchObject({
+      reason: 'Unknown product',
+      lines: [{ product_id: 9, available: 0, code: 'UNKNOWN_PRODUCT' }],
+    });
     expect(inactive).toMatchObject({ reason: 'Product is not for sale', lines: [{ product_id: 1, code: 'PRODUCT_INACTIVE' }] });
   });
 

@@ -1,6 +1,16 @@
 import fc from 'fast-check';
 
-import { coversExactly, decide, mergeLines, totalOf, transitions, type Order, type OrderChange, type OrderStatus, type OrderTrigger } from '../../src/orders/order';
+import {
+  coversExactly,
+  decide,
+  mergeLines,
+  totalOf,
+  transitions,
+  type Order,
+  type OrderChange,
+  type OrderStatus,
+  type OrderTrigger,
+} from '../../src/orders/order';
 
 const statuses: OrderStatus[] = ['PENDING', 'CONFIRMED', 'FULFILLED', 'CANCELLED'];
 const triggers: OrderTrigger[] = ['StockReserved', 'StockRejected', 'CancelOrder', 'ExpireOrder', 'FulfilOrder'];
@@ -12,7 +22,7 @@ const anOrder = (status: OrderStatus): Order => ({
 
 const aChange = (trigger: OrderTrigger): OrderChange => {
   const reason = { code: 'REQUESTED' as const, message: 'changed my mind', lines: [] };
-  return { orderId: 'ORD-1', trigger, reason, lines: [{ productId: 1, quantity: 2, unitPrice: 5 }] } as OrderChange;
+  return { orderId: 'ORD-1', trigger, reason, lines: [{ productId: 1, quantity: 2, unitPrice: 5 }] };
 };
 
 describe('the transition table', () => {
@@ -22,7 +32,9 @@ describe('the transition table', () => {
     FULFILLED: ['ignored', 'ignored', 'refused', 'ignored', 'already'],
     CANCELLED: ['release', 'ignored', 'already', 'ignored', 'refused'],
   };
-  const pairs = statuses.flatMap((status) => triggers.map((trigger, index) => [status, trigger, expected[status][index]!] as const));
+  const pairs = statuses.flatMap((status) =>
+    triggers.map((trigger, index) => [status, trigger, expected[status][index]!] as const),
+  );
 
   it.each(pairs)('%s × %s is %s', (status, trigger, outcome) => {
     const decision = decide(anOrder(status), aChange(trigger));
@@ -79,13 +91,23 @@ describe('lines', () => {
   it('tells an answer for other lines from one for the lines that were ordered', () => {
     const ordered = [{ productId: 1, quantity: 2 }];
     expect(coversExactly(ordered, [{ productId: 1, quantity: 2 }])).toBe(true);
-    expect(coversExactly(ordered, [{ productId: 1, quantity: 1 }, { productId: 1, quantity: 1 }])).toBe(true);
+    expect(
+      coversExactly(ordered, [
+        { productId: 1, quantity: 1 },
+        { productId: 1, quantity: 1 },
+      ]),
+    ).toBe(true);
     expect(coversExactly(ordered, [{ productId: 1, quantity: 1 }])).toBe(false);
     expect(coversExactly(ordered, [{ productId: 2, quantity: 2 }])).toBe(false);
     expect(coversExactly(ordered, [])).toBe(false);
   });
 
   it('totals in whole minor units', () => {
-    expect(totalOf([{ productId: 1, quantity: 3, unitPrice: 1999 }, { productId: 2, quantity: 1, unitPrice: 1 }])).toBe(5998);
+    expect(
+      totalOf([
+        { productId: 1, quantity: 3, unitPrice: 1999 },
+        { productId: 2, quantity: 1, unitPrice: 1 },
+      ]),
+    ).toBe(5998);
   });
 });

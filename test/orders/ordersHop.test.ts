@@ -21,7 +21,14 @@ beforeAll(async () => {
   const stored = silentOutbox(database, 'orders');
   outbox = { transaction: (work) => (commits++, stored.transaction(work)) };
   orders = createOrders({
-    ...{ database, outbox, currency: 'EUR', newId: uuidv7, log: createLogger({ level: 'silent', name: 'test' }), metrics: createMetrics() },
+    ...{
+      database,
+      outbox,
+      currency: 'EUR',
+      newId: uuidv7,
+      log: createLogger({ level: 'silent', name: 'test' }),
+      metrics: createMetrics(),
+    },
     times: { deadlineMs: 60_000, republishAfterMs: 30_000 },
     limits: { linesMax: 100, quantityMax: 1_000, batchSizeMax: 64, concurrencyMax: 2 },
     room: () => Promise.resolve(),
@@ -48,7 +55,11 @@ const answer = (...events: (EventOf<'StockReserved'> | EventOf<'StockRejected'>)
 const reserved = (orderId: string, quantity = 2): EventOf<'StockReserved'> => ({
   ...{ event: 'StockReserved', order_id: orderId, items: [{ product_id: 1, quantity, unit_price: 1_999 }] },
 });
-const rejected = (orderId: string): EventOf<'StockRejected'> => ({ event: 'StockRejected', order_id: orderId, reason: 'Insufficient stock' });
+const rejected = (orderId: string): EventOf<'StockRejected'> => ({
+  event: 'StockRejected',
+  order_id: orderId,
+  reason: 'Insufficient stock',
+});
 const find = async (id: string) => (await orders.find([id]))[0]!;
 const eventsOf = async (id: string) => {
   const rows = await database.ordersOutbox.findMany({ where: { aggregateId: id }, orderBy: { position: 'asc' } });
@@ -61,7 +72,9 @@ describe('createOrder', () => {
     expect(order).toMatchObject({ status: 'PENDING', version: 1, items: [{ productId: 1, quantity: 2, unitPrice: null }] });
     expect(order.id).toMatch(/^ORD-/);
     const [event, ...more] = await eventsOf(order.id);
-    expect(JSON.stringify(event)).toBe(`{"event":"OrderCreated","order_id":"${order.id}","items":[{"product_id":1,"quantity":2}]}`);
+    expect(JSON.stringify(event)).toBe(
+      `{"event":"OrderCreated","order_id":"${order.id}","items":[{"product_id":1,"quantity":2}]}`,
+    );
     expect(more).toEqual([]);
   });
 
@@ -80,7 +93,10 @@ describe('createOrder', () => {
 
   it('invalid: the same product in many lines cannot pass the limit together', async () => {
     const items = Array.from({ length: 3 }, () => ({ productId: 1, quantity: 400 }));
-    expect(await orders.create({ customerId: 'C', items }, 'r')).toMatchObject({ type: 'invalid', fields: [{ path: 'items', code: 'too_big' }] });
+    expect(await orders.create({ customerId: 'C', items }, 'r')).toMatchObject({
+      type: 'invalid',
+      fields: [{ path: 'items', code: 'too_big' }],
+    });
   });
 
   it('repeated: a hundred times the same key at once is one order, and everyone gets it', async () => {
@@ -98,7 +114,10 @@ describe('createOrder', () => {
 
   it('conflict: the same key with other lines names the order that holds it; another customer may use it freely', async () => {
     const order = await place('CUST-key3', { idempotencyKey: 'k' });
-    const other = await orders.create({ customerId: 'CUST-key3', items: [{ productId: 1, quantity: 3 }], idempotencyKey: 'k' }, 'r');
+    const other = await orders.create(
+      { customerId: 'CUST-key3', items: [{ productId: 1, quantity: 3 }], idempotencyKey: 'k' },
+      'r',
+    );
     expect(other).toEqual({ type: 'key-conflict', orderId: order.id, idempotencyKey: 'k' });
     expect((await place('CUST-key4', { idempotencyKey: 'k' })).id).not.toBe(order.id);
   });
@@ -130,7 +149,10 @@ describe('the answer of inventory', () => {
   it('cancelled: with the reason, also from a service that sends nothing but a reason (S2.10)', async () => {
     const { id } = await place();
     await answer(rejected(id));
-    expect(await find(id)).toMatchObject({ status: 'CANCELLED', reason: { code: 'INSUFFICIENT_STOCK', message: 'Insufficient stock' } });
+    expect(await find(id)).toMatchObject({
+      status: 'CANCELLED',
+      reason: { code: 'INSUFFICIENT_STOCK', message: 'Insufficient stock' },
+    });
   });
 
   it('repeated in one batch and later: changes nothing more', async () => {
@@ -190,7 +212,8 @@ describe('the watchdog', () => {
     UPDATE orders.orders SET created_at = created_at - ${ms} * interval '1 millisecond', watch_at = watch_at - ${ms} * interval '1 millisecond',
       deadline_at = deadline_at - ${ms} * interval '1 millisecond' WHERE id = ANY(${ids}::text[])`;
   const clearOutbox = () => database.ordersOutbox.deleteMany();
-  const settleOthers = () => database.$executeRaw`UPDATE orders.orders SET watch_at = watch_at + interval '1 day' WHERE status = 'PENDING'`;
+  const settleOthers = () =>
+    database.$executeRaw`UPDATE orders.orders SET watch_at = watch_at + interval '1 day' WHERE status = 'PENDING'`;
 
   it('asks again for an order that waits too long, once per doubling of its age, and not while its event is still in the outbox', async () => {
     await settleOthers();

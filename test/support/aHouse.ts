@@ -14,9 +14,16 @@ export interface House extends Running {
   ground: Ground;
   database: Database;
   /** Sends a GraphQL document and gives its data; fails on any error. */
-  ask<T = Record<string, unknown>>(query: string, variables?: Record<string, unknown>, headers?: Record<string, string>): Promise<T>;
+  ask<T = Record<string, unknown>>(
+    query: string,
+    variables?: Record<string, unknown>,
+    headers?: Record<string, string>,
+  ): Promise<T>;
   /** Sends anything and gives what came back. */
-  post(body: string | object, headers?: Record<string, string>): Promise<{ status: number; json: GraphqlAnswer; headers: Headers }>;
+  post(
+    body: string | object,
+    headers?: Record<string, string>,
+  ): Promise<{ status: number; json: GraphqlAnswer; headers: Headers }>;
   /** Stops the roles; the database stays until `drop`. */
   drop(): Promise<void>;
 }

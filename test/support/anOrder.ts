@@ -6,7 +6,10 @@ import { createInventory, type InventoryContext } from '../../src/inventory';
 import { createOutbox, type IncomingMessage, type Outbox, type OutgoingMessage, type OutboxSchema } from '../../src/messaging';
 
 /** An OrderCreated as it comes off the queue. */
-export function anOrderCreated(orderId: string, ...lines: [productId: number, quantity: number][]): IncomingMessage<'OrderCreated'> {
+export function anOrderCreated(
+  orderId: string,
+  ...lines: [productId: number, quantity: number][]
+): IncomingMessage<'OrderCreated'> {
   const items = lines.map(([product_id, quantity]) => ({ product_id, quantity }));
   return incoming({ event: 'OrderCreated', order_id: orderId, items });
 }
@@ -33,7 +36,10 @@ export async function aProduct(inventory: InventoryContext, onHand: number, more
 }
 
 /** Runs a handler as the consumer does: in one transaction, its messages into the outbox; and gives the bodies of these. */
-export async function handle(outbox: Outbox, work: Parameters<Outbox['transaction']>[0] extends (tx: infer Tx) => unknown ? (tx: Tx) => Promise<OutgoingMessage[]> : never): Promise<AnyEvent[]> {
+export async function handle(
+  outbox: Outbox,
+  work: Parameters<Outbox['transaction']>[0] extends (tx: infer Tx) => unknown ? (tx: Tx) => Promise<OutgoingMessage[]> : never,
+): Promise<AnyEvent[]> {
   return outbox.transaction(async (tx) => {
     const messages = await work(tx);
     return { result: messages.map((message) => message.body), messages };

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -70,11 +70,9 @@ async function isHighest(dataDir: string, generation: number): Promise<boolean> 
   return highest;
 }
 
-/** The number stays taken; only the name goes out of it. */
+/** The number stays taken; only the name goes out of it, which needs no room on a full disk. */
 async function release(dataDir: string, generation: number): Promise<void> {
-  const draft = join(dataDir, `owner-draft-${randomUUID()}`);
-  await writeFile(draft, '', { mode: 0o600 });
-  await rename(draft, ownerFile(dataDir, generation));
+  await truncate(ownerFile(dataDir, generation));
 }
 
 async function generations(dataDir: string): Promise<number[]> {

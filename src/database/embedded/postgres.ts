@@ -1,4 +1,4 @@
-import { access, constants, mkdir, stat, truncate } from 'node:fs/promises';
+import { mkdir, stat, truncate } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -51,8 +51,7 @@ export async function startEmbeddedPostgres({
   log = silent,
 }: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const folder = resolve(dataDir);
-  await makeFolder(folder);
-  const ownership = await takeOwnership(folder);
+  const ownership = await takeFolder(folder);
   try {
     return await startOwned(folder, port, ownership, log);
   } catch (error) {
@@ -61,14 +60,16 @@ export async function startEmbeddedPostgres({
   }
 }
 
-/** Others may pass through it, because the user who runs Postgres for root must; they can neither list it nor read what is in it. */
-async function makeFolder(folder: string): Promise<void> {
+/** Others may pass through the folder, because the user who runs Postgres for root must; they can neither list it nor read what is in it. */
+async function takeFolder(folder: string): Promise<Ownership> {
   try {
     await mkdir(folder, { recursive: true, mode: 0o711 });
-    await access(folder, constants.W_OK);
+    return await takeOwnership(folder);
   } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
     throw new Error(
-      `The data folder ${folder} cannot be written (${(error as NodeJS.ErrnoException).code}). Set HOLDFAST_DATA to a folder that can.`,
+      `The data folder ${folder} cannot be written (${code}). Make room or put its rights in order, or set HOLDFAST_DATA to another folder.`,
       { cause: error },
     );
   }

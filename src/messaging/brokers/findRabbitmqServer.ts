@@ -18,7 +18,9 @@ export function findRabbitmqServer(path: string = process.env.PATH ?? ''): strin
 function versions(folder: string): string[] {
   try {
     const names = readdirSync(folder).filter((name) => name.startsWith('rabbitmq_server-'));
-    return names.sort((a, b) => b.localeCompare(a, 'en', { numeric: true })).map((name) => join(folder, name, 'sbin', 'rabbitmq-server'));
+    return names
+      .sort((a, b) => b.localeCompare(a, 'en', { numeric: true }))
+      .map((name) => join(folder, name, 'sbin', 'rabbitmq-server'));
   } catch {
     return [];
   }

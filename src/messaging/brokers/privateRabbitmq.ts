@@ -146,7 +146,8 @@ async function untilServing(node: ChildProcess, port: number, dataDir: string): 
   while (performance.now() < deadline) {
     const outcome = await Promise.race([failed, answersAmqp(port)]);
     if (outcome === true) return;
-    if (typeof outcome === 'string') throw new Error(`The private RabbitMQ node did not start: ${outcome}. ${lastWords(dataDir)}`);
+    if (typeof outcome === 'string')
+      throw new Error(`The private RabbitMQ node did not start: ${outcome}. ${lastWords(dataDir)}`);
   }
   throw new Error(`The private RabbitMQ node did not serve port ${port} within ${startLimitMs / 1000} s. ${lastWords(dataDir)}`);
 }
@@ -167,7 +168,9 @@ function answersAmqp(port: number): Promise<boolean> {
 }
 
 function lastWords(dataDir: string): string {
-  const said = ['start.log', 'rabbit.log'].map((file) => readIfThere(join(dataDir, 'log', file))).find((text) => text.trim() !== '');
+  const said = ['start.log', 'rabbit.log']
+    .map((file) => readIfThere(join(dataDir, 'log', file)))
+    .find((text) => text.trim() !== '');
   const lines = (said ?? '').trim().split('\n').slice(-8);
   return `Its log is in ${join(dataDir, 'log')}; it said last:\n${lines.join('\n')}`;
 }

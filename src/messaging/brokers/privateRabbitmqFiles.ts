@@ -28,7 +28,8 @@ export function writeNodeFiles(
   settings: NodeSettings,
   { vhosts = [], managementPort }: { vhosts?: readonly string[]; managementPort?: number },
 ): void {
-  const management = managementPort === undefined ? [] : [`management.tcp.ip = 127.0.0.1`, `management.tcp.port = ${managementPort}`];
+  const management =
+    managementPort === undefined ? [] : [`management.tcp.ip = 127.0.0.1`, `management.tcp.port = ${managementPort}`];
   const configuration = [`load_definitions = ${join(dataDir, 'definitions.json')}`, 'log.console = false', ...management];
   writeFileSync(join(dataDir, 'rabbitmq.conf'), `${configuration.join('\n')}\n`);
   writeFileSync(join(dataDir, 'enabled_plugins'), managementPort === undefined ? '[].\n' : '[rabbitmq_management].\n');
@@ -71,7 +72,9 @@ function keptSettings(path: string): NodeSettings | undefined {
   try {
     return JSON.parse(text) as NodeSettings;
   } catch {
-    throw new Error(`${path} cannot be read as JSON. It holds the ports and the password of the private RabbitMQ node: restore it, or remove its folder to start with an empty node.`);
+    throw new Error(
+      `${path} cannot be read as JSON. It holds the ports and the password of the private RabbitMQ node: restore it, or remove its folder to start with an empty node.`,
+    );
   }
 }
 

@@ -98,7 +98,9 @@ class RabbitmqBroker implements Broker {
     } catch {
       const { detail } = this.status();
       await this.close();
-      throw new Error(`No connection to RabbitMQ within ${bootTimeoutMs / 1000} s: ${detail}. Start it, or correct RABBITMQ_URL.`);
+      throw new Error(
+        `No connection to RabbitMQ within ${bootTimeoutMs / 1000} s: ${detail}. Start it, or correct RABBITMQ_URL.`,
+      );
     }
   }
 

@@ -100,7 +100,11 @@ interface Session {
   end(): Promise<void>;
 }
 
-async function openSession(connection: AmqpConnection, options: ConsumerOptions, onLost: (why: string) => void): Promise<Session> {
+async function openSession(
+  connection: AmqpConnection,
+  options: ConsumerOptions,
+  onLost: (why: string) => void,
+): Promise<Session> {
   const { queue, prefetch, log } = options;
   const channel = await connection.createChannel();
   let isOpen = true;
@@ -112,7 +116,12 @@ async function openSession(connection: AmqpConnection, options: ConsumerOptions,
     isOpen = false;
     onLost(fault);
   });
-  const settlement = settlementOn(channel, () => isOpen, () => isCancelled, options);
+  const settlement = settlementOn(
+    channel,
+    () => isOpen,
+    () => isCancelled,
+    options,
+  );
   // Per consumer, never `global`: a quorum queue closes the connection over that.
   await channel.prefetch(prefetch, false);
   const { consumerTag } = await channel.consume(queue, (message) => {
@@ -214,8 +223,9 @@ class RabbitmqDelivery implements Delivery {
   ) {
     const headers = message.properties.headers ?? {};
     this.queue = options.queue;
-    this.exchange = textOr(headers[storyHeaders.exchange], message.fields.exchange);
-    this.routingKey = textOr(headers[storyHeaders.routingKey], message.fields.routingKey);
+    const givenUp = givenUpByBroker(headers);
+    this.exchange = textOr(headers[storyHeaders.exchange], givenUp?.exchange ?? message.fields.exchange);
+    this.routingKey = textOr(headers[storyHeaders.routingKey], givenUp?.['routing-keys']?.[0] ?? message.fields.routingKey);
     this.body = message.content;
     this.properties = shownProperties(message.properties);
     this.redelivered = message.fields.redelivered;
@@ -258,7 +268,12 @@ class RabbitmqDelivery implements Delivery {
    * Publishes a copy, and acks the original only when the copy is confirmed: a crash in between leaves two, never none. While
    * no confirm can be had the copy is published again; once the channel is gone, the broker has the original back anyway.
    */
-  private async moveTo(exchange: string, routingKey: string, headers: Record<string, unknown>, expiration?: string): Promise<void> {
+  private async moveTo(
+    exchange: string,
+    routingKey: string,
+    headers: Record<string, unknown>,
+    expiration?: string,
+  ): Promise<void> {
     const outgoing: Outgoing = {
       exchange,
       routingKey,
@@ -314,9 +329,22 @@ function shownProperties(properties: AmqpProperties): MessageProperties {
 function shownHeaders(headers: Record<string, unknown>): Record<string, unknown> {
   const story = new Set<string>([...Object.values(storyHeaders), ...brokerHeaders]);
   const shown = Object.fromEntries(Object.entries(headers).filter(([name]) => !story.has(name)));
-  const [death] = (Array.isArray(headers['x-death']) ? headers['x-death'] : []) as { reason?: string; queue?: string }[];
-  if (death?.reason !== 'delivery_limit' || 'x-holdfast-reason' in shown) return shown;
-  return { ...shown, ...deadLetterHeaders(String(death.queue), attemptOf(headers[storyHeaders.attempt]), deliveryLimitReason) };
+  const givenUp = givenUpByBroker(headers);
+  if (!givenUp || 'x-holdfast-reason' in shown) return shown;
+  return { ...shown, ...deadLetterHeaders(String(givenUp.queue), attemptOf(headers[storyHeaders.attempt]), deliveryLimitReason) };
+}
+
+interface Death {
+  reason?: string;
+  queue?: string;
+  exchange?: string;
+  'routing-keys'?: string[];
+}
+
+/** RabbitMQ's own note about a message that reached the delivery limit; undefined for any other. */
+function givenUpByBroker(headers: Record<string, unknown>): Death | undefined {
+  const [latest] = (Array.isArray(headers['x-death']) ? headers['x-death'] : []) as Death[];
+  return latest?.reason === 'delivery_limit' ? latest : undefined;
 }
 
 /** What RabbitMQ adds on its own when it moves a message. */

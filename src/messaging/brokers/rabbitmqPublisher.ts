@@ -87,8 +87,8 @@ export class Publisher {
   pump(): void {
     for (const pending of this.waiting) {
       if (!this.isWritable() || this.inFlight.size >= this.options.windowMax) return;
+      if (!this.send(pending)) return;
       this.waiting.delete(pending);
-      this.send(pending);
     }
   }
 
@@ -105,15 +105,18 @@ export class Publisher {
     this.waiting.clear();
     clearInterval(this.sweep);
     const { channel } = this;
+    const answers = this.isWritable();
     this.channel = undefined;
-    await channel?.close().catch(() => undefined);
+    // A broker that blocks us does not read a polite goodbye either.
+    if (answers) await channel?.close().catch(() => undefined);
   }
 
   private isWritable(): boolean {
     return this.channel !== undefined && this.options.link.state === 'ready';
   }
 
-  private send(pending: Pending): void {
+  /** False when the channel is closing: nothing was written, and the publication goes on waiting. */
+  private send(pending: Pending): boolean {
     const { exchange, routingKey, body, options } = pending.outgoing;
     // The broker gives this number back with a returned message: two publications may share a message id.
     const headers = options.mandatory ? { ...options.headers, [storyHeaders.publication]: pending.number } : options.headers;
@@ -122,10 +125,11 @@ export class Publisher {
       this.channel?.publish(exchange, routingKey, body, { ...options, headers }, (error) => this.confirmed(pending, error));
       this.inFlight.set(pending.number, pending);
     } catch (error) {
-      // Nothing was written. A closed channel says so by throwing; anything else is about this one message.
-      if ((error as Error).name === 'IllegalOperationError') this.waiting.add(pending);
-      else pending.reject(error as Error);
+      if ((error as Error).name === 'IllegalOperationError') return false;
+      // Anything else is about this one message, which cannot be encoded.
+      pending.reject(error as Error);
     }
+    return true;
   }
 
   private confirmed(pending: Pending, error: Error | null): void {
@@ -133,7 +137,7 @@ export class Publisher {
     if (!this.inFlight.delete(pending.number)) return;
     if (pending.returned) pending.reject(new UnroutableError(asPublication(pending.outgoing)));
     else if (!error) pending.resolve();
-    else pending.reject(new UnconfirmedError(this.channel ? `RabbitMQ refused it (${error.message})` : this.lossReason()));
+    else pending.reject(new UnconfirmedError(error.message === 'message nacked' ? 'RabbitMQ refused it' : this.lossReason()));
     this.pump();
   }
 

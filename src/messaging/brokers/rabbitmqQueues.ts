@@ -16,8 +16,7 @@ export async function declareTopology(channel: AmqpChannel, topology: Topology):
   }
   for (const queue of topology.queues) await declareQueue(channel, queue);
   for (const { exchange, key, to } of topology.bindings) {
-    const bound =
-      'queue' in to ? channel.bindQueue(to.queue, exchange, key) : channel.bindExchange(to.exchange, exchange, key);
+    const bound = 'queue' in to ? channel.bindQueue(to.queue, exchange, key) : channel.bindExchange(to.exchange, exchange, key);
     await naming('Binding', `${exchange} / ${key}`, bound);
   }
 }
@@ -84,7 +83,8 @@ async function naming(what: 'Exchange' | 'Queue' | 'Binding', name: string, decl
 }
 
 function explained(what: string, name: string, error: Error & { code?: number }): Error {
-  if (error.code !== 406) return Object.assign(new Error(`${what} "${name}" could not be declared: ${error.message}`), { code: error.code });
+  if (error.code !== 406)
+    return Object.assign(new Error(`${what} "${name}" could not be declared: ${error.message}`), { code: error.code });
   const command = what === 'Queue' ? ` (rabbitmqctl delete_queue '${name}')` : '';
   return Object.assign(
     new Error(

@@ -14,7 +14,9 @@ import { testRabbitmqUrl } from '../../support/brokers';
 import { eventually } from '../../support/eventually';
 
 const url = testRabbitmqUrl('contract');
-const brokers: [string, () => Promise<Broker>][] = [['in process', () => Promise.resolve(createInProcessBroker({ random: () => 0.5 }))]];
+const brokers: [string, () => Promise<Broker>][] = [
+  ['in process', () => Promise.resolve(createInProcessBroker({ random: () => 0.5 }))],
+];
 if (url) brokers.push(['RabbitMQ', () => connectRabbitmq({ url, random: () => 0.5, confirmTimeoutMs: 10_000 })]);
 
 describe.each(brokers)('the broker contract over %s', (kind, open) => {
@@ -199,7 +201,8 @@ describe.each(brokers)('the broker contract over %s', (kind, open) => {
     it('keeps only the newest in a bounded queue', async () => {
       const queue = unique('bounded');
       await broker.declare({ ...nothing, queues: [{ name: queue, kind: 'bounded', lengthMax: 3 }] });
-      for (let number = 1; number <= 5; number++) await broker.publish({ ...message('', queue), body: Buffer.from(String(number)) });
+      for (let number = 1; number <= 5; number++)
+        await broker.publish({ ...message('', queue), body: Buffer.from(String(number)) });
       expect((await broker.depth(queue))?.ready).toBe(3);
       const seen = await collect(queue);
       await eventually(() => seen.length === 3);
@@ -222,7 +225,13 @@ describe.each(brokers)('the broker contract over %s', (kind, open) => {
     it('brings a bare message: no properties, no body', async () => {
       const queue = await workQueue();
       const seen = await collect(queue);
-      await broker.publish({ exchange: '', routingKey: queue, body: Buffer.alloc(0), properties: { headers: {} }, mandatory: false });
+      await broker.publish({
+        exchange: '',
+        routingKey: queue,
+        body: Buffer.alloc(0),
+        properties: { headers: {} },
+        mandatory: false,
+      });
       await eventually(() => seen.length === 1);
       expect(seen[0]?.properties).toEqual({ headers: {} });
       expect(seen[0]?.body).toHaveLength(0);
@@ -327,7 +336,12 @@ describe.each(brokers)('the broker contract over %s', (kind, open) => {
       const [first, , third] = seen;
       expect((third?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThan(390);
       expect(third?.delivery.properties).toEqual(publication.properties);
-      expect(third?.delivery).toMatchObject({ exchange, routingKey: 'order.created', body: publication.body, redelivered: false });
+      expect(third?.delivery).toMatchObject({
+        exchange,
+        routingKey: 'order.created',
+        body: publication.body,
+        redelivered: false,
+      });
       await eventually(() => broker.unsettled() === 0);
     });
 

@@ -1,0 +1,83 @@
+import { Pool } from 'undici';
+
+import { outOfReach } from './exit';
+
+/** Talks GraphQL to a gateway over kept-alive connections. */
+export interface Client {
+  /**
+   * The data of an operation. What a gateway that restarts brings (a broken connection, 5xx, SERVICE_UNAVAILABLE) is tried again
+   * until `retryMs` have passed, then ends the script as out of reach. Only for what is safe to repeat.
+   * Throws RefusedRequest for an answer that trying again would not change.
+   */
+  ask<Data>(query: string, variables?: Record<string, unknown>, retryMs?: number): Promise<Data>;
+  /** How often something was asked again. */
+  retries(): number;
+  close(): Promise<void>;
+}
+
+export interface ClientOptions {
+  url: string;
+  connections: number;
+  retryMs: number;
+}
+
+/** The gateway understood and said no. */
+export class RefusedRequest extends Error {
+  override name = 'RefusedRequest';
+}
+
+export function createClient({ url, connections, retryMs: defaultRetryMs }: ClientOptions): Client {
+  const { origin, pathname, search } = new URL(url);
+  const pool = new Pool(origin, { connections, headersTimeout: 30_000, bodyTimeout: 30_000, connectTimeout: 5_000 });
+  let retries = 0;
+
+  async function ask<Data>(query: string, variables: Record<string, unknown> = {}, retryMs = defaultRetryMs): Promise<Data> {
+    const body = JSON.stringify({ query, variables });
+    const deadline = performance.now() + retryMs;
+    for (let attempt = 1; ; attempt++) {
+      const answer = await post<Data>(body).catch((error: unknown) => ({ trouble: messageOf(error) }));
+      if (!('trouble' in answer)) return answer.data;
+      if (performance.now() >= deadline) throw outOfReach(`Holdfast at ${url} is out of reach: ${answer.trouble}.`);
+      retries++;
+      await new Promise((resolve) => setTimeout(resolve, Math.min(50 * 2 ** Math.min(attempt, 6), 2_000)));
+    }
+  }
+
+  async function post<Data>(body: string): Promise<{ data: Data } | { trouble: string }> {
+    const headers = { 'content-type': 'application/json' };
+    const response = await pool.request({ method: 'POST', path: pathname + search, headers, body });
+    const text = await response.body.text();
+    const { data, errors } = parse<Data>(text, response.statusCode, url);
+    const fault = errors?.find((error) => transient.includes(error.extensions?.code ?? ''));
+    if (fault || response.statusCode >= 500) return { trouble: fault?.message ?? `it answers ${response.statusCode}` };
+    if (errors) throw new RefusedRequest(errors[0]?.message ?? 'refused without a reason');
+    return { data: data as Data };
+  }
+
+  return { ask, retries: () => retries, close: () => pool.close() };
+}
+
+const transient = ['SERVICE_UNAVAILABLE', 'INTERNAL', 'RATE_LIMITED'];
+
+interface GraphqlAnswer<Data> {
+  data?: Data | null;
+  errors?: { message?: string; extensions?: { code?: string } }[];
+}
+
+function parse<Data>(text: string, status: number, url: string): GraphqlAnswer<Data> {
+  try {
+    const answer = JSON.parse(text) as GraphqlAnswer<Data> | null;
+    if (answer && (answer.data !== undefined || Array.isArray(answer.errors))) return answer;
+  } catch {
+    // Said below: not JSON is no GraphQL either.
+  }
+  if (status >= 500) return {};
+  throw outOfReach(`${url} answers ${status}, but not as GraphQL does. Is it Holdfast's /graphql?`);
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof Error && error.name === 'Ending') throw error;
+  if (error instanceof RefusedRequest) throw error;
+  const { message, code } = error as { message?: string; code?: string };
+  return message ? message : (code ?? String(error));
+}

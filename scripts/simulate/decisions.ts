@@ -1,0 +1,62 @@
+import { type Database } from '../../src/database';
+import { audit, type AuditScope } from '../audit';
+
+/** How the orders of some customers stand. */
+export interface Standing {
+  confirmed: number;
+  cancelled: number;
+  pending: number;
+}
+
+export async function standing(database: Database, customers: string[]): Promise<Standing> {
+  const [row] = await database.$queryRaw<Standing[]>`
+    SELECT count(*) FILTER (WHERE status IN ('CONFIRMED', 'FULFILLED'))::int AS confirmed,
+           count(*) FILTER (WHERE status = 'CANCELLED')::int AS cancelled,
+           count(*) FILTER (WHERE status = 'PENDING')::int AS pending
+    FROM orders.orders WHERE customer_id = ANY(${customers}::text[])`;
+  return row!;
+}
+
+/**
+ * Waits until the orders are at rest: each decided, every event of theirs out, what is cancelled let go. Returns when they are,
+ * or when the time is over: then the audit names what is not.
+ */
+export async function untilAtRest(database: Database, scope: AuditScope, deadline: number, signal: AbortSignal): Promise<void> {
+  const isPending = async () => (await standing(database, scope.customers)).pending > 0;
+  while (!signal.aborted && performance.now() < deadline && (await isPending())) await pause(200);
+  while (!signal.aborted && performance.now() < deadline && !(await isAtRest(database, scope))) await pause(500);
+}
+
+/** Other breaks do not go away by waiting. */
+async function isAtRest(database: Database, scope: AuditScope): Promise<boolean> {
+  const outcomes = await audit(database, { ...scope, acknowledged: [], soldOutProductIds: [] });
+  const passing = ['every order is decided', 'every event is out', 'confirmed orders hold their lines', 'cancelled orders hold nothing'];
+  return outcomes.every(({ name, broken }) => broken === 0 || !passing.includes(name));
+}
+
+/** Times by the database's clock. */
+export interface DecisionTimes {
+  /** From the first order to the last change of any of them, in seconds. */
+  settledInSeconds: number;
+  /** From the first order to the last one placed, in seconds. */
+  placedInSeconds: number;
+  /** How many orders were decided after so many milliseconds: from the order's row to the row of its decision. */
+  byMs: { ms: number; orders: number }[];
+}
+
+export async function decisionTimes(database: Database, customers: string[]): Promise<DecisionTimes> {
+  const [span] = await database.$queryRaw<{ settled: number; placed: number }[]>`
+    SELECT coalesce(extract(epoch FROM max(updated_at) - min(created_at)), 0)::float8 AS settled,
+           coalesce(extract(epoch FROM max(created_at) - min(created_at)), 0)::float8 AS placed
+    FROM orders.orders WHERE customer_id = ANY(${customers}::text[])`;
+  const byMs = await database.$queryRaw<{ ms: number; orders: number }[]>`
+    SELECT round(extract(epoch FROM history.at - orders.created_at) * 1000)::int AS ms, count(*)::int AS orders
+    FROM orders.orders JOIN orders.order_history AS history ON history.order_id = orders.id AND history.from_status = 'PENDING'
+    WHERE customer_id = ANY(${customers}::text[])
+    GROUP BY 1 ORDER BY 1`;
+  return { settledInSeconds: span!.settled, placedInSeconds: span!.placed, byMs };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

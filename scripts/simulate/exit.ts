@@ -1,0 +1,28 @@
+/** How the scripts end; printed in their --help. */
+export const exitCodes = { passed: 0, failed: 1, broken: 2, usage: 64, outOfReach: 69, interrupted: 130 } as const;
+
+/** Ends a script with a line for people and the code that says whose turn it is. */
+export class Ending extends Error {
+  constructor(
+    readonly exitCode: number,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'Ending';
+  }
+}
+
+export const usageFault = (message: string) => new Ending(exitCodes.usage, message);
+export const outOfReach = (message: string) => new Ending(exitCodes.outOfReach, message);
+
+/** Runs a script whose work resolves to its exit code; what it throws becomes a line on stderr, without a stack. */
+export function runScript(name: string, main: () => Promise<number>): void {
+  main().then(
+    (code) => (process.exitCode = code),
+    (error: unknown) => {
+      const isUsage = (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') ?? false;
+      process.stderr.write(`${name}: ${error instanceof Error ? error.message : String(error)}\n`);
+      process.exitCode = error instanceof Ending ? error.exitCode : isUsage ? exitCodes.usage : exitCodes.failed;
+    },
+  );
+}

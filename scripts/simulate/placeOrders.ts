@@ -1,0 +1,124 @@
+import { build, type Histogram } from 'hdr-histogram-js';
+
+import { type Acknowledged, type AuditedLine, type ForeignOrder } from '../audit';
+import { RefusedRequest, type Client } from './client';
+import { type ForeignDesk } from './foreignDesk';
+import { type PlannedOrder } from './orderStream';
+
+/** What a run did and was told: kept here, outside the database, to be held against it. */
+export interface Journal {
+  acknowledged: Acknowledged[];
+  foreign: ForeignOrder[];
+  /** Orders that got an answer, whichever. */
+  placed: number;
+  /** Orders that were refused, each with the reason; none should be. */
+  refused: string[];
+  /** Keys used again for other lines, and refused as they must be. */
+  conflicts: number;
+  cancels: number;
+  /** From the first attempt to the answer, in microseconds, as the client saw it. */
+  answerTimes: Histogram;
+}
+
+export interface Placing {
+  client: Client;
+  desk?: ForeignDesk;
+  run: string;
+  productIds: number[];
+  concurrency: number;
+  /** Aborted: no further order is begun. */
+  signal: AbortSignal;
+}
+
+export function createJournal(): Journal {
+  const answerTimes = build({ lowestDiscernibleValue: 1, highestTrackableValue: 3_600_000_000, numberOfSignificantValueDigits: 3 });
+  return { acknowledged: [], foreign: [], placed: 0, refused: [], conflicts: 0, cancels: 0, answerTimes };
+}
+
+/** Places the stream in a closed loop: each of the workers begins an order when its last one is answered. */
+export async function placeOrders(stream: PlannedOrder[], journal: Journal, placing: Placing): Promise<void> {
+  let next = 0;
+  const work = async () => {
+    while (next < stream.length && !placing.signal.aborted) {
+      await placeOne(stream[next++]!, journal, placing);
+      journal.placed++;
+    }
+  };
+  const workers = Array.from({ length: placing.concurrency }, work);
+  const outcomes = await Promise.allSettled(workers.map((worker) => worker.catch((error: unknown) => ((next = stream.length), Promise.reject(error as Error)))));
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+}
+
+async function placeOne(planned: PlannedOrder, journal: Journal, placing: Placing): Promise<void> {
+  if (planned.foreign) return askForeign(planned, journal, placing);
+  const order = toInput(planned, placing);
+  const copies = planned.duplicate === 'beside' ? 2 : 1;
+  const [orderId] = await Promise.all(Array.from({ length: copies }, () => send(order, journal, placing)));
+  if (planned.duplicate === 'after') await send(order, journal, placing);
+  if (planned.conflict) await sendConflict(order, journal, placing);
+  if (planned.cancel && orderId) {
+    await placing.client.ask(cancellation, { orderId });
+    journal.cancels++;
+  }
+}
+
+interface OrderInput {
+  customerId: string;
+  idempotencyKey: string;
+  items: AuditedLine[];
+}
+
+function toInput({ number, customer, lines }: PlannedOrder, { run, productIds }: Placing): OrderInput {
+  const items = lines.map(({ product, quantity }) => ({ productId: productIds[product]!, quantity }));
+  return { customerId: customerOf(run, customer), idempotencyKey: `${run}-${number}`, items };
+}
+
+export function customerOf(run: string, customer: number): string {
+  return `sim-${run}-${customer}`;
+}
+
+/** Whatever the gateway calls an order goes into the journal, with the lines that were sent for it. */
+async function send(input: OrderInput, journal: Journal, { client }: Placing): Promise<string | undefined> {
+  const startedAt = performance.now();
+  const answer = await client.ask<{ createOrder: OrderAnswer }>(creation, { input }).then(
+    ({ createOrder }) => createOrder,
+    (error: unknown): OrderAnswer => {
+      if (error instanceof RefusedRequest) return { message: error.message };
+      throw error;
+    },
+  );
+  journal.answerTimes.recordValue(Math.max(1, Math.round((performance.now() - startedAt) * 1_000)));
+  if (answer.id !== undefined) {
+    const { customerId, idempotencyKey, items: lines } = input;
+    journal.acknowledged.push({ orderId: answer.id, customerId, idempotencyKey, lines });
+    return answer.id;
+  }
+  if (answer.code === 'IDEMPOTENCY_CONFLICT') journal.conflicts++;
+  else journal.refused.push(answer.message ?? 'refused without a reason');
+  return undefined;
+}
+
+/** Should it be taken for an order after all, the journal has the lines that were sent, and they will not be the stored ones. */
+async function sendConflict(order: OrderInput, journal: Journal, placing: Placing): Promise<void> {
+  const items = order.items.map(({ productId, quantity }) => ({ productId, quantity: quantity + 1 }));
+  await send({ ...order, items }, journal, placing);
+}
+
+async function askForeign({ number, lines, duplicate }: PlannedOrder, journal: Journal, { desk, run, productIds }: Placing): Promise<void> {
+  const orderId = `SIM-${run}-${number}`;
+  const wished = lines.map(({ product, quantity }) => ({ productId: productIds[product]!, quantity }));
+  const answers = await desk!.order(orderId, wished, duplicate === 'none' ? 1 : 2);
+  journal.foreign.push({ orderId, lines: wished, answers });
+}
+
+const creation = `mutation ($input: CreateOrderInput!) {
+  createOrder(input: $input) { ... on Order { id } ... on ErrorResult { code message } }
+}`;
+
+const cancellation = 'mutation ($orderId: ID!) { cancelOrder(orderId: $orderId) { __typename } }';
+
+interface OrderAnswer {
+  id?: string;
+  code?: string;
+  message?: string;
+}
