@@ -6,7 +6,7 @@ export interface ScriptDatabase {
   config: Config;
   database: Database;
   url: string;
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 /**

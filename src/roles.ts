@@ -5,8 +5,8 @@ import { exchanges, queues } from './contracts';
 import { pendingMigrations, type Database } from './database';
 import { createGraphql, playgroundRoutes, probeRoutes, startHttpServer } from './gateway';
 import { createInventory, ProductResolver, seedProducts, type InventoryContext, type SeedOutcome } from './inventory';
-import { createOutbox, createRelay, outboxLag, startConsumer, topology } from './messaging';
-import { type Broker, type Handlers, type OutboxSchema, type Relay } from './messaging';
+import { Consumer, createOutbox, outboxLag, Relay, topology } from './messaging';
+import { type Broker, type Handlers, type OutboxSchema } from './messaging';
 import { type Health, type Logger, type Metrics } from './observability';
 import { createOrders, OrderResolver, type OrdersContext } from './orders';
 
@@ -103,7 +103,7 @@ function buildHouse(ground: Ground): House {
 const LEASE_MS = 15_000;
 
 function relayOf(schema: OutboxSchema, { config, database, broker, log, metrics, embedded }: Ground): Relay {
-  return createRelay({
+  return new Relay({
     ...{ database, schema, broker, log, metrics },
     leaseMs: LEASE_MS,
     sweepIntervalMs: 1_000,
@@ -150,10 +150,11 @@ async function consume(
 ) {
   const outbox = createOutbox({ database, schema, leaseMs: LEASE_MS, handOver: (rows) => relays[schema].handOver(rows) });
   const batchSizeMax = config.CONSUMER_BATCH_MAX;
-  const consumers = Object.entries(table).map(([queue, handlers]) =>
-    startConsumer({ queue, handlers, broker, outbox, batchSizeMax, log, metrics, random }),
+  const consumers = Object.entries(table).map(
+    ([queue, handlers]) => new Consumer({ queue, handlers, broker, outbox, batchSizeMax, log, metrics, random }),
   );
-  return (await Promise.all(consumers)).map((consumer) => () => consumer.stop());
+  await Promise.all(consumers.map((consumer) => consumer.start()));
+  return consumers.map((consumer) => () => consumer.stop());
 }
 
 /** In process, what the doors let in is settled before the consumers go: nothing needs a second start to be decided. */

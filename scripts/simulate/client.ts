@@ -1,6 +1,6 @@
 import { Pool } from 'undici';
 
-import { outOfReach } from './exit';
+import { Ending, exitCodes, outOfReach } from './exit';
 
 /** Talks GraphQL to a gateway over kept-alive connections. */
 export interface Client {
@@ -19,6 +19,8 @@ export interface ClientOptions {
   url: string;
   connections: number;
   retryMs: number;
+  /** Aborted: nothing is tried again. */
+  signal?: AbortSignal;
 }
 
 /** The gateway understood and said no. */
@@ -26,7 +28,7 @@ export class RefusedRequest extends Error {
   override name = 'RefusedRequest';
 }
 
-export function createClient({ url, connections, retryMs: defaultRetryMs }: ClientOptions): Client {
+export function createClient({ url, connections, retryMs: defaultRetryMs, signal }: ClientOptions): Client {
   const { origin, pathname, search } = new URL(url);
   const pool = new Pool(origin, { connections, headersTimeout: 30_000, bodyTimeout: 30_000, connectTimeout: 5_000 });
   let retries = 0;
@@ -37,6 +39,7 @@ export function createClient({ url, connections, retryMs: defaultRetryMs }: Clie
     for (let attempt = 1; ; attempt++) {
       const answer = await post<Data>(body).catch((error: unknown) => ({ trouble: messageOf(error) }));
       if (!('trouble' in answer)) return answer.data;
+      if (signal?.aborted) throw new Ending(exitCodes.interrupted, 'interrupted.');
       if (performance.now() >= deadline) throw outOfReach(`Holdfast at ${url} is out of reach: ${answer.trouble}.`);
       retries++;
       await new Promise((resolve) => setTimeout(resolve, Math.min(50 * 2 ** Math.min(attempt, 6), 2_000)));
@@ -76,8 +79,7 @@ function parse<Data>(text: string, status: number, url: string): GraphqlAnswer<D
 }
 
 function messageOf(error: unknown): string {
-  if (error instanceof Error && error.name === 'Ending') throw error;
-  if (error instanceof RefusedRequest) throw error;
+  if (error instanceof Ending || error instanceof RefusedRequest) throw error;
   const { message, code } = error as { message?: string; code?: string };
   return message ? message : (code ?? String(error));
 }

@@ -26,7 +26,12 @@ export interface ForeignDeskOptions {
 }
 
 export async function openForeignDesk({ url, timeoutMs, onMessage }: ForeignDeskOptions): Promise<ForeignDesk> {
-  const options = { url, random: () => randomInt(2 ** 32) / 2 ** 32, connectionName: 'another order service', bootTimeoutMs: 5_000 };
+  const options = {
+    url,
+    random: () => randomInt(2 ** 32) / 2 ** 32,
+    connectionName: 'another order service',
+    bootTimeoutMs: 5_000,
+  };
   const broker = await connectRabbitmq(options).catch((error: Error) => {
     throw outOfReach(error.message);
   });
@@ -79,7 +84,11 @@ async function listen(broker: Broker, onAnswer: (delivery: Delivery) => void): P
       { name: exchanges.inventory, type: 'topic' },
     ],
     queues: [{ name: queue, kind: 'temporary' }],
-    bindings: ['stock.reserved', 'stock.rejected', 'stock.released'].map((key) => ({ exchange: exchanges.inventory, key, to: { queue } })),
+    bindings: ['stock.reserved', 'stock.rejected', 'stock.released'].map((key) => ({
+      exchange: exchanges.inventory,
+      key,
+      to: { queue },
+    })),
   });
   await broker.consume(queue, { prefetch: 200 }, (delivery) => {
     onAnswer(delivery);

@@ -40,7 +40,8 @@ export function readOptions(args: string[]): SimulateOptions | undefined {
   if (values.help) return undefined;
   const hot = values.hot ?? false;
   const cancels = percent('cancels', values.cancels ?? '0');
-  if (hot && cancels > 0) throw usageFault('--hot with --cancels: a late cancel gives back a unit that nobody is left to buy. Leave one out.');
+  if (hot && cancels > 0)
+    throw usageFault('--hot with --cancels: a late cancel gives back a unit that nobody is left to buy. Leave one out.');
   const duplicates = percent('duplicates', values.duplicates ?? '2');
   return {
     orders: count('orders', values.orders ?? '1000', 1, 5_000_000),
@@ -88,7 +89,9 @@ export function count(name: string, text: string, min: number, max: number): num
 
 export function address(name: string, text: string | undefined, protocols: string[]): string | undefined {
   if (text === undefined || (URL.canParse(text) && protocols.includes(new URL(text).protocol))) return text;
-  throw usageFault(`--${name} ${text}: must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}.`);
+  throw usageFault(
+    `--${name} ${text}: must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}.`,
+  );
 }
 
 function percent(name: string, text: string): number {

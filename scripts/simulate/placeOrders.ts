@@ -31,7 +31,11 @@ export interface Placing {
 }
 
 export function createJournal(): Journal {
-  const answerTimes = build({ lowestDiscernibleValue: 1, highestTrackableValue: 3_600_000_000, numberOfSignificantValueDigits: 3 });
+  const answerTimes = build({
+    lowestDiscernibleValue: 1,
+    highestTrackableValue: 3_600_000_000,
+    numberOfSignificantValueDigits: 3,
+  });
   return { acknowledged: [], foreign: [], placed: 0, refused: [], conflicts: 0, cancels: 0, answerTimes };
 }
 
@@ -45,7 +49,9 @@ export async function placeOrders(stream: PlannedOrder[], journal: Journal, plac
     }
   };
   const workers = Array.from({ length: placing.concurrency }, work);
-  const outcomes = await Promise.allSettled(workers.map((worker) => worker.catch((error: unknown) => ((next = stream.length), Promise.reject(error as Error)))));
+  const outcomes = await Promise.allSettled(
+    workers.map((worker) => worker.catch((error: unknown) => ((next = stream.length), Promise.reject(error as Error)))),
+  );
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
@@ -104,7 +110,11 @@ async function sendConflict(order: OrderInput, journal: Journal, placing: Placin
   await send({ ...order, items }, journal, placing);
 }
 
-async function askForeign({ number, lines, duplicate }: PlannedOrder, journal: Journal, { desk, run, productIds }: Placing): Promise<void> {
+async function askForeign(
+  { number, lines, duplicate }: PlannedOrder,
+  journal: Journal,
+  { desk, run, productIds }: Placing,
+): Promise<void> {
   const orderId = `SIM-${run}-${number}`;
   const wished = lines.map(({ product, quantity }) => ({ productId: productIds[product]!, quantity }));
   const answers = await desk!.order(orderId, wished, duplicate === 'none' ? 1 : 2);

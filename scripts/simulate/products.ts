@@ -13,11 +13,17 @@ export async function createProducts(client: Client, run: string, stock: number[
 }
 
 /** Adds a product; when an answer got lost on the way, the sku finds what was added. */
-export async function createProduct(client: Client, input: { sku: string; name: string; price: number; onHand: number }): Promise<number> {
+export async function createProduct(
+  client: Client,
+  input: { sku: string; name: string; price: number; onHand: number },
+): Promise<number> {
   const { createProduct: result } = await client.ask<{ createProduct: ProductAnswer }>(creation, { input });
   if (result.id !== undefined) return result.id;
   if (result.code === 'SKU_TAKEN') {
-    const { product } = await client.ask<{ product: { id: number } | null }>('query ($sku: String) { product(sku: $sku) { id } }', input);
+    const { product } = await client.ask<{ product: { id: number } | null }>(
+      'query ($sku: String) { product(sku: $sku) { id } }',
+      input,
+    );
     if (product) return product.id;
   }
   throw new Ending(exitCodes.failed, `The product ${input.sku} could not be added: ${result.message}`);
@@ -33,7 +39,9 @@ export async function retireProducts(client: Client, ids: number[]): Promise<voi
 export async function refuseOtherDatabase(database: Database, ids: number[], run: string, url: string): Promise<void> {
   const found = await database.product.count({ where: { id: { in: ids }, sku: { startsWith: `SIM-${run}-` } } });
   if (found === ids.length) return;
-  throw usageFault(`The database is not the one behind ${url}: the products just added there are not in it. Correct DATABASE_URL, HOLDFAST_DATA or --url.`);
+  throw usageFault(
+    `The database is not the one behind ${url}: the products just added there are not in it. Correct DATABASE_URL, HOLDFAST_DATA or --url.`,
+  );
 }
 
 const creation = `mutation ($input: CreateProductInput!) {

@@ -54,9 +54,16 @@ interface Show {
 
 function bars({ orders, placed, stream }: ProgressOptions): Show {
   const format = '{name} {bar} {value}/{total}  {detail}';
-  const multi = new MultiBar(
-    { format, stream, barCompleteChar: '█', barIncompleteChar: '░', barsize: 24, hideCursor: true, gracefulExit: false, forceRedraw: true },
-  );
+  const multi = new MultiBar({
+    format,
+    stream,
+    barCompleteChar: '█',
+    barIncompleteChar: '░',
+    barsize: 24,
+    hideCursor: true,
+    gracefulExit: false,
+    forceRedraw: true,
+  });
   const placing = multi.create(orders, 0, { name: 'orders ', detail: '' });
   const deciding = multi.create(orders, 0, { name: 'decided', detail: '' });
   return {

@@ -22,10 +22,15 @@ export async function findSurroundings(given: { url?: string; rabbitmqUrl?: stri
 /** Opens the database to look at and nothing else: the server itself refuses to write on these connections. */
 export function openForReading({ databaseUrl }: Surroundings, applicationName: string): Database {
   if (databaseUrl === undefined) {
-    throw usageFault('The verdict is computed on the database, and none is known: set DATABASE_URL, or HOLDFAST_DATA of the Holdfast that runs here.');
+    throw usageFault(
+      'The verdict is computed on the database, and none is known: set DATABASE_URL, or HOLDFAST_DATA of the Holdfast that runs here.',
+    );
   }
   const url = new URL(databaseUrl);
-  url.searchParams.set('options', [url.searchParams.get('options'), '-c default_transaction_read_only=on'].filter(Boolean).join(' '));
+  url.searchParams.set(
+    'options',
+    [url.searchParams.get('options'), '-c default_transaction_read_only=on'].filter(Boolean).join(' '),
+  );
   return openDatabase({ url: url.href, poolSize: 2, applicationName, statementTimeoutMs: 300_000 });
 }
 

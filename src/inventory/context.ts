@@ -1,5 +1,5 @@
 import { type Database } from '../database';
-import { type Handlers, type Outbox } from '../messaging';
+import { type Outbox } from '../messaging';
 import { adjustStockUseCase, setStockUseCase } from './changeStock';
 import { inventoryHandlers } from './handlers';
 import { createProductUseCase, updateProductUseCase } from './manageProducts';

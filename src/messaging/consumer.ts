@@ -1,3 +1,5 @@
+import { setImmediate, setTimeout } from 'node:timers/promises';
+
 import { type EventType } from '../contracts';
 import { classifyDatabaseError, type Transaction } from '../database';
 import { type Logger, type Metrics } from '../observability';
@@ -14,11 +16,6 @@ export type Handler<T extends EventType> = (tx: Transaction, batch: IncomingMess
 
 /** Which event is handled by what: a context's handlers.ts is this table. */
 export type Handlers = { [T in EventType]?: Handler<T> };
-
-export interface Consumer {
-  /** Takes no more deliveries, finishes those in hand, and is done. */
-  stop(): Promise<void>;
-}
 
 export interface ConsumerOptions {
   queue: string;
@@ -43,53 +40,59 @@ interface Parsed {
  * Takes from one queue in batches: whatever arrived while the last batch was at work is the next one. Per batch one transaction
  * holds the effects and the replies; deliveries are acked after its commit, so a crash repeats the batch and loses nothing.
  */
-export async function startConsumer(options: ConsumerOptions): Promise<Consumer> {
-  const { queue, broker, log, metrics, random } = options;
-  const expected = Object.keys(options.handlers) as EventType[];
-  let waiting: Delivery[] = [];
-  let working: Promise<void> | undefined;
-  let stopping = false;
+export class Consumer {
+  private readonly expected: EventType[];
+  private waiting: Delivery[] = [];
+  private working: Promise<void> | undefined;
+  private subscription: Subscription | undefined;
+  private stopping = false;
 
-  const prefetch = options.batchSizeMax * 2;
-  const subscription: Subscription = await broker.consume(queue, { prefetch }, (delivery) => {
-    waiting.push(delivery);
-    working ??= work().finally(() => (working = undefined));
-  });
+  constructor(private readonly options: ConsumerOptions) {
+    this.expected = Object.keys(options.handlers) as EventType[];
+  }
 
-  return {
-    async stop() {
-      await subscription.cancel();
-      stopping = true;
-      await working;
-    },
-  };
+  async start(): Promise<void> {
+    const { broker, queue, batchSizeMax } = this.options;
+    this.subscription = await broker.consume(queue, { prefetch: batchSizeMax * 2 }, (delivery) => {
+      this.waiting.push(delivery);
+      this.working ??= this.work().finally(() => (this.working = undefined));
+    });
+  }
 
-  async function work() {
-    await new Promise(setImmediate);
-    while (waiting.length > 0) {
-      const batch = waiting.slice(0, options.batchSizeMax);
-      waiting = waiting.slice(batch.length);
-      await settleBatch(batch);
+  /** Takes no more deliveries, finishes those in hand, and is done. While the database is away it leaves them to the broker. */
+  async stop(): Promise<void> {
+    await this.subscription?.cancel();
+    this.stopping = true;
+    await this.working;
+  }
+
+  private async work() {
+    await setImmediate();
+    while (this.waiting.length > 0) {
+      const batch = this.waiting.slice(0, this.options.batchSizeMax);
+      this.waiting = this.waiting.slice(batch.length);
+      await this.settleBatch(batch);
     }
   }
 
-  async function settleBatch(batch: Delivery[]) {
+  private async settleBatch(batch: Delivery[]) {
+    const { metrics, queue } = this.options;
     const startedAt = performance.now();
     metrics.batchSize.observe({ hop: queue }, batch.length);
     const parsed: Parsed[] = [];
     for (const delivery of batch) {
-      const message = await parseOrBury(delivery);
+      const message = await this.parseOrBury(delivery);
       if (message) parsed.push({ delivery, message });
     }
-    if (parsed.length > 0) await handle(parsed);
+    if (parsed.length > 0) await this.handle(parsed);
     metrics.messageProcessDuration.observe({ queue, type: 'batch' }, (performance.now() - startedAt) / 1000);
   }
 
-  async function parseOrBury(delivery: Delivery): Promise<IncomingMessage | undefined> {
+  private async parseOrBury(delivery: Delivery): Promise<IncomingMessage | undefined> {
     try {
-      return parseMessage(delivery.body, delivery.properties, expected);
+      return parseMessage(delivery.body, delivery.properties, this.expected);
     } catch (error) {
-      await bury(delivery, 'unknown', error);
+      await this.bury(delivery, 'unknown', error);
       return undefined;
     }
   }
@@ -98,76 +101,75 @@ export async function startConsumer(options: ConsumerOptions): Promise<Consumer>
    * Broken surroundings (the database is away) are nobody's fault: the batch waits in hand and is tried again, for as long as it
    * takes. Anything else is the fault of one message: the batch is split, so that this message alone pays for it.
    */
-  async function handle(batch: Parsed[]): Promise<void> {
+  private async handle(batch: Parsed[]): Promise<void> {
+    const { log, queue, random } = this.options;
     for (let attempt = 1; ; attempt++) {
       try {
-        await runHandlers(batch);
-        return batch.forEach(acknowledge);
+        await this.runHandlers(batch);
+        return batch.forEach((one) => this.acknowledge(one));
       } catch (error) {
-        if (!isSurroundings(error)) return batch.length > 1 ? handleOneByOne(batch) : settleFailure(batch[0]!, error);
+        if (!isSurroundings(error)) return batch.length > 1 ? this.handleOneByOne(batch) : this.settleFailure(batch[0]!, error);
         log.warn(
           { err: error, queue, messages: batch.length, attempt },
           'the database is away; the batch waits and is tried again',
         );
-        if (stopping) return;
-        await pause(retryDelayMs(attempt, random));
+        if (this.stopping) return;
+        await setTimeout(retryDelayMs(attempt, random));
       }
     }
   }
 
-  async function handleOneByOne(batch: Parsed[]) {
-    for (const one of batch) await handle([one]);
+  private async handleOneByOne(batch: Parsed[]) {
+    for (const one of batch) await this.handle([one]);
   }
 
   /** One transaction for the whole batch; messages of one type go to their handler together, in the order they came. */
-  async function runHandlers(batch: Parsed[]) {
-    await options.outbox.transaction(async (tx) => {
+  private async runHandlers(batch: Parsed[]) {
+    await this.options.outbox.transaction(async (tx) => {
       const messages: OutgoingMessage[] = [];
-      for (const type of expected) {
+      for (const type of this.expected) {
         const ofType = batch.map(({ message }) => message).filter((message) => message.body.event === type);
-        if (ofType.length > 0) messages.push(...(await callHandler(tx, type, ofType)));
+        if (ofType.length > 0) messages.push(...(await this.callHandler(tx, type, ofType)));
       }
       return { result: undefined, messages };
     });
   }
 
-  function callHandler<T extends EventType>(tx: Transaction, type: T, messages: IncomingMessage[]) {
-    return options.handlers[type]!(tx, messages);
+  private callHandler<T extends EventType>(tx: Transaction, type: T, messages: IncomingMessage[]) {
+    return this.options.handlers[type]!(tx, messages);
   }
 
-  function acknowledge({ delivery, message }: Parsed) {
+  private acknowledge({ delivery, message }: Parsed) {
+    const { metrics, queue } = this.options;
     delivery.ack();
     metrics.messagesProcessed.inc({ queue, type: message.body.event, outcome: 'ack' });
   }
 
-  async function settleFailure({ delivery, message }: Parsed, error: unknown) {
-    const type = message.body.event;
-    if (isHopeless(error) || delivery.attempt >= ATTEMPTS_MAX) return bury(delivery, type, error);
-    metrics.messagesProcessed.inc({ queue, type, outcome: 'retry' });
+  private async settleFailure({ delivery, message }: Parsed, error: unknown) {
+    const { metrics, queue, random, log } = this.options;
+    const { event: type } = message.body;
+    if (isHopeless(error) || delivery.attempt >= ATTEMPTS_MAX) return this.bury(delivery, type, error);
     const delayMs = retryDelayMs(delivery.attempt, random);
-    log.warn(
-      { err: error, queue, type, attempt: delivery.attempt, delayMs, correlationId: message.correlationId },
-      'message failed; retried later',
-    );
-    await settle(() => delivery.retry(delayMs, reasonOf(error)));
+    metrics.messagesProcessed.inc({ queue, type, outcome: 'retry' });
+    const { correlationId } = message;
+    log.warn({ err: error, queue, type, attempt: delivery.attempt, delayMs, correlationId }, 'message failed; retried later');
+    await this.settle(() => delivery.retry(delayMs, reasonOf(error)));
   }
 
-  async function bury(delivery: Delivery, type: string, error: unknown) {
+  private async bury(delivery: Delivery, type: string, error: unknown) {
+    const { metrics, queue, log } = this.options;
+    const { messageId } = delivery.properties;
     metrics.messagesProcessed.inc({ queue, type, outcome: 'dead' });
-    log.error(
-      { err: error, queue, type, attempt: delivery.attempt, messageId: delivery.properties.messageId },
-      'message dead-lettered',
-    );
-    await settle(() => delivery.deadLetter(reasonOf(error)));
+    log.error({ err: error, queue, type, attempt: delivery.attempt, messageId }, 'message dead-lettered');
+    await this.settle(() => delivery.deadLetter(reasonOf(error)));
   }
 
   /** A settlement that could not be made safe leaves the delivery unsettled: the broker hands it out again. */
-  async function settle(settlement: () => Promise<void>) {
-    try {
-      await settlement();
-    } catch (error) {
-      log.warn({ err: error, queue }, 'settlement not confirmed; the broker will deliver the message again');
-    }
+  private async settle(settlement: () => Promise<void>) {
+    const { log, queue } = this.options;
+    await settlement().catch((error: unknown) =>
+      log.warn({ err: error, queue }, 'settlement not confirmed; the broker will deliver the message again'),
+    );
   }
 }
 
@@ -183,8 +185,4 @@ function isHopeless(error: unknown): boolean {
 
 function reasonOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).slice(0, 1_000);
-}
-
-function pause(durationMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, durationMs));
 }

@@ -1,3 +1,6 @@
+import { setTimeout as startTimer } from 'node:timers';
+import { setImmediate, setTimeout } from 'node:timers/promises';
+
 import { type Database } from '../database';
 import { type Logger, type Metrics } from '../observability';
 import { UnroutableError, type Broker } from './broker';
@@ -9,15 +12,137 @@ import { claimDue, removePublished, type OutboxRow, type OutboxSchema } from './
  * is fast, and through the sweep, which picks up what a crash, a broken broker or an overflow left behind. A row is removed
  * only after the broker has confirmed its event; a crash in between publishes it again under the same id.
  */
-export interface Relay {
-  /** Takes rows just committed. Never throws, never waits: what it cannot take stays in the table for the sweep. */
-  handOver: (rows: OutboxRow[]) => void;
-  /** Resolves when fewer than `intakeMax` messages are on their way: what a busy door waits for before it lets more in. */
-  room: () => Promise<void>;
+export class Relay {
+  private readonly waiting: OutboxRow[] = [];
+  /** Every row in hand, waiting or on its way, so that our own sweep does not take it a second time. */
+  private readonly held = new Set<bigint>();
+  private confirmed: bigint[] = [];
+  private doorsWaiting: (() => void)[] = [];
+  private removing: Promise<void> | undefined;
+  private sweeping: Promise<void> = Promise.resolve();
+  private sweepTimer: NodeJS.Timeout | undefined;
+  private state: 'idle' | 'running' | 'stopped' = 'idle';
+
+  constructor(private readonly options: RelayOptions) {}
+
   /** Starts sweeping; the first sweep is over when it resolves. */
-  start(): Promise<void>;
+  async start(): Promise<void> {
+    this.state = 'running';
+    await this.sweep(this.options.alone);
+    this.scheduleSweep();
+  }
+
+  /** Takes rows just committed. Never throws, never waits: what it cannot take stays in the table for the sweep. */
+  handOver(rows: OutboxRow[]): void {
+    if (this.state !== 'running' || !this.isBrokerReady()) return;
+    this.take(rows.slice(0, Math.max(0, this.options.backlogMax - this.waiting.length)));
+  }
+
+  /** Resolves when fewer than `intakeMax` messages are on their way: what a busy door waits for before it lets more in. */
+  room(): Promise<void> {
+    if (this.isRoomy()) return Promise.resolve();
+    return new Promise((resolve) => this.doorsWaiting.push(resolve));
+  }
+
   /** Publishes what it has in hand, at most for `drainMs`, and stops. The rest stays in the table. */
-  stop(): Promise<void>;
+  async stop(): Promise<void> {
+    this.state = 'stopped';
+    clearTimeout(this.sweepTimer);
+    await this.sweeping;
+    const deadline = performance.now() + this.options.drainMs;
+    while (this.held.size > 0 && performance.now() < deadline) await setTimeout(10);
+    this.openDoors();
+  }
+
+  private take(rows: OutboxRow[]) {
+    for (const row of rows) {
+      this.held.add(row.position);
+      this.waiting.push(row);
+    }
+    this.pump();
+  }
+
+  /** Sends while the window is open; every confirm comes back here. */
+  private pump() {
+    const { broker, windowMax } = this.options;
+    let sent = 0;
+    while (sent < this.waiting.length && broker.unsettled() < windowMax) void this.publish(this.waiting[sent++]!);
+    this.waiting.splice(0, sent);
+    if (this.doorsWaiting.length > 0 && this.isRoomy()) this.openDoors();
+  }
+
+  private async publish(row: OutboxRow) {
+    const { broker, log, metrics } = this.options;
+    try {
+      await broker.publish(toPublication(row));
+      metrics.messagesPublished.inc({ type: row.type, outcome: 'confirmed' });
+      this.confirmed.push(row.position);
+      this.removing ??= this.removeConfirmed();
+    } catch (error) {
+      this.held.delete(row.position);
+      const outcome = error instanceof UnroutableError ? 'unroutable' : 'unconfirmed';
+      metrics.messagesPublished.inc({ type: row.type, outcome });
+      log.warn(
+        { err: error, eventId: row.id, type: row.type, aggregate: row.aggregateId },
+        'event not published; the sweep will try again',
+      );
+    }
+    this.pump();
+  }
+
+  /** Removes in batches: what is confirmed while one statement runs goes with the next. */
+  private async removeConfirmed() {
+    const { database, schema, log } = this.options;
+    await setImmediate();
+    while (this.confirmed.length > 0) {
+      const batch = this.confirmed;
+      this.confirmed = [];
+      await removePublished(database, schema, batch).catch((error: unknown) =>
+        log.warn(
+          { err: error, rows: batch.length },
+          'published events not removed from the outbox; they will be published again',
+        ),
+      );
+      batch.forEach((position) => this.held.delete(position));
+    }
+    this.removing = undefined;
+  }
+
+  private scheduleSweep() {
+    if (this.state !== 'running') return;
+    this.sweepTimer = startTimer(() => {
+      this.sweeping = this.sweep(false).finally(() => this.scheduleSweep());
+    }, this.options.sweepIntervalMs).unref();
+  }
+
+  /** Takes batch after batch while each comes back full and there is somewhere to put the next. */
+  private async sweep(everything: boolean) {
+    const { database, schema, log, leaseMs, sweepBatchMax: limit } = this.options;
+    try {
+      while (this.state === 'running' && this.isBrokerReady() && this.waiting.length < limit) {
+        const rows = await claimDue(database, { schema, leaseMs, limit, held: [...this.held], everything });
+        if (rows.length > 0) log.info({ rows: rows.length, schema }, 'sweep took over events that were not published');
+        this.take(rows);
+        if (rows.length < limit) return;
+      }
+    } catch (error) {
+      log.warn({ err: error, schema }, 'sweep failed; the next one will try again');
+    }
+  }
+
+  private isBrokerReady() {
+    return this.options.broker.status().state === 'ready';
+  }
+
+  private isRoomy() {
+    return this.state !== 'running' || this.waiting.length + this.options.broker.unsettled() < this.options.intakeMax;
+  }
+
+  private openDoors() {
+    const doors = this.doorsWaiting;
+    this.doorsWaiting = [];
+    doors.forEach((resolve) => resolve());
+  }
 }
 
 export interface RelayOptions {
@@ -41,128 +166,4 @@ export interface RelayOptions {
   /** True when no other process shares this database: then the first sweep takes everything, whosever lease it is under. */
   alone: boolean;
   drainMs: number;
-}
-
-export function createRelay(options: RelayOptions): Relay {
-  const { database, schema, broker, log, metrics } = options;
-  const waiting: OutboxRow[] = [];
-  /** Every row in hand, waiting or on its way, so that our own sweep does not take it a second time. */
-  const held = new Set<bigint>();
-  let confirmed: bigint[] = [];
-  let doorsWaiting: (() => void)[] = [];
-  let removing: Promise<void> | undefined;
-  let sweeping: Promise<void> = Promise.resolve();
-  let sweepTimer: NodeJS.Timeout | undefined;
-  let started = false;
-  let stopped = false;
-
-  return {
-    handOver(rows) {
-      if (!started || stopped || broker.status().state !== 'ready') return;
-      take(rows.slice(0, Math.max(0, options.backlogMax - waiting.length)));
-    },
-    room() {
-      if (isRoomy()) return Promise.resolve();
-      return new Promise((resolve) => doorsWaiting.push(resolve));
-    },
-    async start() {
-      started = true;
-      await sweep(options.alone);
-      scheduleSweep();
-    },
-    async stop() {
-      stopped = true;
-      clearTimeout(sweepTimer);
-      await sweeping;
-      await until(() => held.size === 0, options.drainMs);
-      doorsWaiting.forEach((resolve) => resolve());
-    },
-  };
-
-  function take(rows: OutboxRow[]) {
-    for (const row of rows) {
-      held.add(row.position);
-      waiting.push(row);
-    }
-    pump();
-  }
-
-  function pump() {
-    let sent = 0;
-    while (sent < waiting.length && broker.unsettled() < options.windowMax) void publish(waiting[sent++]!);
-    waiting.splice(0, sent);
-    if (doorsWaiting.length > 0 && isRoomy()) {
-      const doors = doorsWaiting;
-      doorsWaiting = [];
-      doors.forEach((resolve) => resolve());
-    }
-  }
-
-  function isRoomy() {
-    return stopped || waiting.length + broker.unsettled() < options.intakeMax;
-  }
-
-  async function publish(row: OutboxRow) {
-    try {
-      await broker.publish(toPublication(row));
-      metrics.messagesPublished.inc({ type: row.type, outcome: 'confirmed' });
-      confirmed.push(row.position);
-      removing ??= removeConfirmed();
-    } catch (error) {
-      held.delete(row.position);
-      metrics.messagesPublished.inc({ type: row.type, outcome: error instanceof UnroutableError ? 'unroutable' : 'unconfirmed' });
-      log.warn(
-        { err: error, eventId: row.id, type: row.type, aggregate: row.aggregateId },
-        'event not published; the sweep will try again',
-      );
-    }
-    pump();
-  }
-
-  /** Removes in batches: what is confirmed while one statement runs goes with the next. */
-  async function removeConfirmed() {
-    await new Promise(setImmediate);
-    while (confirmed.length > 0) {
-      const batch = confirmed;
-      confirmed = [];
-      try {
-        await removePublished(database, schema, batch);
-      } catch (error) {
-        log.warn(
-          { err: error, rows: batch.length },
-          'published events not removed from the outbox; they will be published again',
-        );
-      }
-      batch.forEach((position) => held.delete(position));
-    }
-    removing = undefined;
-  }
-
-  function scheduleSweep() {
-    if (stopped) return;
-    sweepTimer = setTimeout(() => {
-      sweeping = sweep(false).finally(scheduleSweep);
-    }, options.sweepIntervalMs);
-    sweepTimer.unref();
-  }
-
-  /** Takes batch after batch while each comes back full and there is somewhere to put the next. */
-  async function sweep(everything: boolean) {
-    const { leaseMs, sweepBatchMax: limit } = options;
-    try {
-      while (!stopped && broker.status().state === 'ready' && waiting.length < limit) {
-        const rows = await claimDue(database, { schema, leaseMs, limit, held: [...held], everything });
-        if (rows.length > 0) log.info({ rows: rows.length, schema }, 'sweep took over events that were not published');
-        take(rows);
-        if (rows.length < limit) return;
-      }
-    } catch (error) {
-      log.warn({ err: error, schema }, 'sweep failed; the next one will try again');
-    }
-  }
-
-  async function until(condition: () => boolean, timeoutMs: number) {
-    const deadline = performance.now() + timeoutMs;
-    while (!condition() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }

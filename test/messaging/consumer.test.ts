@@ -1,6 +1,6 @@
 import { queues } from '../../src/contracts';
 import { type Database } from '../../src/database';
-import { createOutbox, startConsumer, topology, type Broker, type Consumer, type Handler } from '../../src/messaging';
+import { createOutbox, Consumer, topology, type Broker, type Handler } from '../../src/messaging';
 import { createInProcessBroker } from '../../src/messaging/brokers/inProcess';
 import { createLogger, createMetrics } from '../../src/observability';
 import { eventually } from '../support/eventually';
@@ -28,10 +28,11 @@ afterAll(() => testDatabase.drop());
 
 const start = async (handler: Handler<'OrderCreated'>) => {
   const outbox = createOutbox({ database, schema: 'inventory', leaseMs: 60_000, handOver: () => undefined });
-  consumer = await startConsumer({
+  consumer = new Consumer({
     ...{ queue: queues.orderCreated, handlers: { OrderCreated: handler }, broker, outbox, batchSizeMax: 16 },
     ...{ log: createLogger({ level: 'silent', name: 'test' }), metrics: createMetrics(), random: () => 0 },
   });
+  await consumer.start();
 };
 const publish = (...orderIds: string[]) =>
   orderIds.map((order_id) => {

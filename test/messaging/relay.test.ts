@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 
 import { type Database } from '../../src/database';
-import { createOutbox, createRelay, outboxLag, type Outbox, type Relay } from '../../src/messaging';
+import { createOutbox, outboxLag, Relay, type Outbox } from '../../src/messaging';
 import { UnconfirmedError, type Broker, type BrokerStatus, type Publication } from '../../src/messaging/broker';
 import { claimDue } from '../../src/messaging/outbox';
 import { createLogger, createMetrics } from '../../src/observability';
@@ -38,8 +38,8 @@ class MoodyBroker implements Pick<Broker, 'publish' | 'status' | 'unsettled'> {
   unsettled = () => this.open;
 }
 
-const relayOn = (broker: MoodyBroker, more: Partial<Parameters<typeof createRelay>[0]> = {}) => {
-  const relay = createRelay({
+const relayOn = (broker: MoodyBroker, more: Partial<ConstructorParameters<typeof Relay>[0]> = {}) => {
+  const relay = new Relay({
     ...{ database, schema: 'orders', broker: broker as unknown as Broker, log: createLogger({ level: 'silent', name: 'test' }) },
     ...{ metrics: createMetrics(), leaseMs: 200, sweepIntervalMs: 20, sweepBatchMax: 100, windowMax: 50, backlogMax: 1_000 },
     ...{ intakeMax: Infinity, alone: false, drainMs: 1_000, ...more },

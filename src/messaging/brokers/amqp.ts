@@ -38,20 +38,20 @@ export interface AmqpMessage {
 }
 
 export interface AmqpProperties {
-  contentType: any;
-  contentEncoding: any;
-  headers: Record<string, any> | undefined;
-  deliveryMode: any;
-  priority: any;
-  correlationId: any;
-  replyTo: any;
-  expiration: any;
-  messageId: any;
-  timestamp: any;
-  type: any;
-  userId: any;
-  appId: any;
-  clusterId: any;
+  contentType: unknown;
+  contentEncoding: unknown;
+  headers: Record<string, unknown> | undefined;
+  deliveryMode: unknown;
+  priority: unknown;
+  correlationId: unknown;
+  replyTo: unknown;
+  expiration: unknown;
+  messageId: unknown;
+  timestamp: unknown;
+  type: unknown;
+  userId: unknown;
+  appId: unknown;
+  clusterId: unknown;
 }
 
 export interface PublishOptions {
@@ -78,5 +78,5 @@ export interface QueueOptions {
 }
 
 interface Listening {
-  on(event: string, listener: (...args: any[]) => void): unknown;
+  on(event: string, listener: (...args: never[]) => void): unknown;
 }

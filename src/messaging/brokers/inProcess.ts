@@ -1,4 +1,4 @@
-import { getRoutingKeyPattern, Queue } from 'smqp';
+import { type Consumer, getRoutingKeyPattern, Queue } from 'smqp';
 import { type Logger } from '../../observability';
 import {
   type Broker,
@@ -109,7 +109,7 @@ class InProcessBroker implements Broker {
         this.slices.add(() => (cancelled ? queued.nack(false, true) : this.hand(queue, queued, onDelivery)));
       },
       { prefetch },
-    );
+    ) as Consumer;
     const subscription: Subscription = {
       cancel: () => {
         if (cancelled) return Promise.resolve();

@@ -95,11 +95,12 @@ class RabbitmqBroker implements Broker {
     this.consuming.start();
     try {
       await Promise.all([this.publishing.ready(bootTimeoutMs), this.consuming.ready(bootTimeoutMs)]);
-    } catch {
+    } catch (error) {
       const { detail } = this.status();
       await this.close();
       throw new Error(
         `No connection to RabbitMQ within ${bootTimeoutMs / 1000} s: ${detail}. Start it, or correct RABBITMQ_URL.`,
+        { cause: error },
       );
     }
   }
@@ -132,7 +133,7 @@ class RabbitmqBroker implements Broker {
     try {
       await consumer.attach(connection);
     } catch (error) {
-      throw new Error(`Cannot consume "${queue}": ${(error as Error).message}`);
+      throw new Error(`Cannot consume "${queue}": ${(error as Error).message}`, { cause: error });
     }
     this.consumers.add(consumer);
     return {

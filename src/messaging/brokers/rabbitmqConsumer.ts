@@ -14,8 +14,8 @@ export interface ConsumerOptions {
   publisher: Publisher;
   link: Link;
   /** Declares again what was declared: the queue may have been deleted under us. */
-  redeclare(): Promise<void>;
-  onChange(): void;
+  redeclare: () => Promise<void>;
+  onChange: () => void;
   /** Cancelled, and the last delivery in hand is settled. */
   onEnd(): void;
   log?: Logger;

@@ -4,11 +4,11 @@ import { type AmqpConnection } from './amqp';
 export interface LinkOptions {
   /** For logs: what the connection is for. */
   purpose: string;
-  connect(): Promise<AmqpConnection>;
+  connect: () => Promise<AmqpConnection>;
   /** Opens what lives on the connection; its last step must be a round trip to the broker. */
-  build(connection: AmqpConnection): Promise<void>;
+  build: (connection: AmqpConnection) => Promise<void>;
   /** Ends the socket without asking the other side. */
-  destroy(connection: AmqpConnection, reason: string): void;
+  destroy: (connection: AmqpConnection, reason: string) => void;
   /** An error in words that hold no password. */
   describe(error: unknown): string;
   random: () => number;
@@ -156,7 +156,7 @@ function timeLimit(ms: number, message: string): { passed: Promise<never>; clear
 }
 
 function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }
 
 const longestTimerMs = 2 ** 31 - 1;

@@ -10,7 +10,7 @@ export interface PublisherOptions {
   /** How many publications may be unconfirmed on the wire; the rest waits here. */
   windowMax: number;
   /** Declares again what was declared: called when the broker says that an exchange is gone. */
-  redeclare(): Promise<void>;
+  redeclare: () => Promise<void>;
   log?: Logger;
 }
 
