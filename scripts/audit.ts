@@ -79,12 +79,18 @@ export interface AuditCheck {
   /** True for what holds only at rest: while events are on their way, waiting mends it. */
   atRest?: true;
   /** A SELECT of one text column `line`: a row for each break of the promise. */
-  breaks(scope: AuditScope): Sql;
+  breaks: (scope: AuditScope) => Sql;
+  /** True for the check of the journal, which is asked in parts. */
+  byJournal?: true;
 }
 
-async function ask(database: Audited, { name, group, promise, breaks }: AuditCheck, scope: AuditScope): Promise<AuditOutcome> {
+async function ask(
+  database: Audited,
+  { name, group, promise, breaks, byJournal }: AuditCheck,
+  scope: AuditScope,
+): Promise<AuditOutcome> {
   const outcome: AuditOutcome = { name, group, promise, broken: 0, examples: [] };
-  for (const part of breaks === missing ? inParts(scope) : [scope]) {
+  for (const part of byJournal ? inParts(scope) : [scope]) {
     const [row] = await database.$queryRaw<{ broken: number; examples: string[] | null }[]>`
       SELECT count(*)::int AS broken, (array_agg(line ORDER BY line))[1:5] AS examples FROM (${breaks(part)}) AS found(line)`;
     outcome.broken += row!.broken;
@@ -104,7 +110,7 @@ function inParts(scope: AuditScope): AuditScope[] {
 }
 
 /** I12, I13. An order under another key than its own would be the second order of that key. */
-function missing({ acknowledged }: AuditScope): Sql {
+function lost({ acknowledged }: AuditScope): Sql {
   return sql`
     SELECT told.order_id || CASE
       WHEN orders.id IS NULL THEN ': acknowledged, and not in the database'
@@ -129,7 +135,8 @@ export const auditChecks: readonly AuditCheck[] = [
     name: 'acknowledged orders are stored',
     group: 'lost',
     promise: 'Every order a client was told of is in the database, under its key and with the lines that were sent (I12, I13).',
-    breaks: missing,
+    byJournal: true,
+    breaks: lost,
   },
   {
     name: 'foreign orders are answered',

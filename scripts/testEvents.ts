@@ -51,9 +51,9 @@ async function main(): Promise<number> {
   const desk = await openForeignDesk({ url: rabbitmqUrl, timeoutMs, onMessage: values.json ? undefined : show });
   try {
     const cases = await publishCases(desk, known ?? (await ownProduct(url)));
-    const isRight = cases.every(({ expected, heard }) => heard.length === 1 && heard[0] === expected);
-    process.stdout.write(values.json ? `${JSON.stringify({ verdict: isRight ? 'PASS' : 'FAIL', cases })}\n` : summary(cases));
-    return isRight ? exitCodes.passed : exitCodes.broken;
+    const verdict = cases.every(isRight) ? 'PASS' : 'FAIL';
+    process.stdout.write(values.json ? `${JSON.stringify({ verdict, cases })}\n` : summary(cases));
+    return verdict === 'PASS' ? exitCodes.passed : exitCodes.broken;
   } finally {
     await desk.close();
   }
@@ -96,12 +96,17 @@ function show(direction: 'published' | 'heard', route: string, body: string): vo
 }
 
 function summary(cases: Case[]): string {
-  const lines = cases.map(({ case: name, orderId, expected, heard }) => {
-    const isRight = heard.length === 1 && heard[0] === expected;
-    const what = heard.length === 0 ? 'no answer' : heard.join(' and ');
-    return `${isRight ? '✓' : '✗'} ${name.padEnd(9)} ${orderId}  ${what}${isRight ? '' : `, expected ${expected}`}`;
+  const lines = cases.map((one) => {
+    const heard = one.heard.length === 0 ? 'no answer' : one.heard.join(' and ');
+    const outcome = isRight(one) ? heard : `${heard}, expected ${one.expected}`;
+    return `${isRight(one) ? '✓' : '✗'} ${one.case.padEnd(9)} ${one.orderId}  ${outcome}`;
   });
   return `\n${lines.join('\n')}\n`;
+}
+
+/** An answer may come twice when the order was published twice; it must be the same one. */
+function isRight({ expected, heard }: Case): boolean {
+  return heard.length > 0 && heard.every((event) => event === expected);
 }
 
 runScript('test-events', main);

@@ -10,8 +10,8 @@ export interface Progress {
 export interface ProgressOptions {
   orders: number;
   /** Orders answered so far. */
-  placed(): number;
-  standing(): Promise<Standing>;
+  placed: () => number;
+  standing: () => Promise<Standing>;
   stream: NodeJS.WriteStream;
 }
 
@@ -19,6 +19,9 @@ export interface ProgressOptions {
 export function startProgress(options: ProgressOptions): Progress {
   const show = options.stream.isTTY ? bars(options) : lines(options);
   const startedAt = performance.now();
+  // The pace is that of placing: once all are placed it stands, while the last decisions are waited for.
+  let placingSeconds = 0;
+  let isPlacing = true;
   let stopped = false;
   let wake = () => {};
   const running = (async () => {
@@ -33,7 +36,9 @@ export function startProgress(options: ProgressOptions): Progress {
 
   async function update() {
     const standing = await options.standing().catch(() => undefined);
-    if (standing) show.update(standing, (performance.now() - startedAt) / 1_000);
+    if (isPlacing || placingSeconds === 0) placingSeconds = (performance.now() - startedAt) / 1_000;
+    isPlacing = options.placed() < options.orders;
+    if (standing) show.update(standing, placingSeconds);
   }
 
   return {
@@ -48,8 +53,8 @@ export function startProgress(options: ProgressOptions): Progress {
 
 interface Show {
   everyMs: number;
-  update(standing: Standing, seconds: number): void;
-  end(): void;
+  update: (standing: Standing, seconds: number) => void;
+  end: () => void;
 }
 
 function bars({ orders, placed, stream }: ProgressOptions): Show {

@@ -74,8 +74,10 @@ function openPool(options: DatabaseOptions): Pool {
     idleTimeoutMillis: 30_000,
     keepAlive: true,
   });
-  // Without a listener the loss of an idle connection would end the process.
-  pool.on('error', (error) => log('warn', 'An idle database connection was lost', { reason: error.message }));
+  // Without a listener the loss of an idle connection would end the process. While the pool closes, losing them is the point.
+  pool.on('error', (error) => {
+    if (!pool.ending) log('warn', 'An idle database connection was lost', { reason: error.message });
+  });
   pool.on('connect', (client) => endWhenSilent(client, statementTimeoutMs + silenceMarginMs));
   return pool;
 }

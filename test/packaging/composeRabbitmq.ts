@@ -50,7 +50,8 @@ export async function startComposeRabbitmq(server: string): Promise<ComposeRabbi
   const managementUrl = `http://127.0.0.1:${managementPort}`;
   try {
     await eventually(async () => node.exitCode !== null || (await fetch(managementUrl)).ok, 60_000);
-    if (node.exitCode !== null) throw new Error(`rabbitmq-server ended with code ${node.exitCode}; its log is below ${folder}/log`);
+    if (node.exitCode !== null)
+      throw new Error(`rabbitmq-server ended with code ${node.exitCode}; its log is below ${folder}/log`);
   } catch (error) {
     await stop();
     throw error;
@@ -61,7 +62,11 @@ export async function startComposeRabbitmq(server: string): Promise<ComposeRabbi
 function layFiles(folder: string, amqpPort: number, managementPort: number): void {
   mkdirSync(join(folder, 'conf.d'));
   const deployed = (name: string) => readFileSync(join(__dirname, '../../deploy/rabbitmq', name), 'utf8');
-  const ports = ['listeners.tcp.1 = 127.0.0.1:' + amqpPort, 'management.tcp.ip = 127.0.0.1', `management.tcp.port = ${managementPort}`];
+  const ports = [
+    'listeners.tcp.1 = 127.0.0.1:' + amqpPort,
+    'management.tcp.ip = 127.0.0.1',
+    `management.tcp.port = ${managementPort}`,
+  ];
   writeFileSync(join(folder, 'conf.d', '10-ports.conf'), `${ports.join('\n')}\n`);
   writeFileSync(join(folder, 'conf.d', '50-holdfast.conf'), deployed('rabbitmq.conf').replaceAll('/etc/rabbitmq/', `${folder}/`));
   writeFileSync(join(folder, 'definitions.json'), deployed('definitions.json'));

@@ -41,7 +41,8 @@ export class Consumer {
     if (this.session || this.attaching || this.cancelled) return;
     this.attaching = true;
     try {
-      const session = await openSession(connection, this.options, (why) => this.lost(session, why));
+      // Until it is the session of this consumer, its loss is a failure to open and says so by itself.
+      const session = await openSession(connection, this.options, (why) => this.session && this.lost(this.session, why));
       if (this.cancelled) return await session.end();
       if (!session.isOpen()) throw new Error('the channel was closed at once');
       this.session = session;
@@ -84,7 +85,7 @@ export class Consumer {
   }
 
   private lost(session: Session, why: string): void {
-    if (this.session !== session) return;
+    if (session.isOpen()) return;
     this.session = undefined;
     if (this.cancelled) return this.options.onEnd();
     this.trouble = `queue "${this.queue}" is not consumed: ${why}`;

@@ -59,6 +59,7 @@ export class Publisher {
   async publish(outgoing: Outgoing): Promise<void> {
     if (this.closed) throw new UnconfirmedError('the broker connection is closed');
     if (!this.known.has(outgoing.exchange)) await this.check(outgoing.exchange);
+    if (this.closed) throw new UnconfirmedError('the broker connection was closed meanwhile');
     return new Promise((resolve, reject) => {
       const number = ++this.lastNumber;
       this.waiting.add({ outgoing, number, since: performance.now(), returned: false, resolve, reject });

@@ -1,0 +1,141 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { eventually } from '../support/eventually';
+import { startHoldfast, type HoldfastProcess } from '../support/holdfastProcess';
+
+/** `npm start` as a process: its first screen, its end by every signal, and what is left when it dies in the middle. */
+let dataDir: string;
+let running: HoldfastProcess[] = [];
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'holdfast-process-'));
+});
+afterEach(async () => {
+  await Promise.all(running.map((holdfast) => holdfast.end('SIGKILL')));
+  running = [];
+  await eventually(() => rm(dataDir, { recursive: true, force: true }).then(() => true));
+});
+
+const start = (environment: Record<string, string> = {}, ...args: string[]) => {
+  const holdfast = startHoldfast({ HOLDFAST_DATA: dataDir, ...environment }, ...args);
+  running.push(holdfast);
+  return holdfast;
+};
+const place = async (holdfast: HoldfastProcess, key: string) => {
+  const input = `{ customerId: "CUST-1", idempotencyKey: "${key}", items: [{ sku: "BAG-CANVAS", quantity: 1 }] }`;
+  const data = await holdfast.ask<{ createOrder: { id: string } }>(
+    `mutation { createOrder(input: ${input}) { ... on Order { id } } }`,
+  );
+  return data.createOrder.id;
+};
+const statusOf = async (holdfast: HoldfastProcess, id: string) =>
+  (await holdfast.ask<{ order: { status: string } | null }>(`{ order(id: "${id}") { status } }`)).order?.status;
+
+it('prints its first screen line by line, and takes the first order', async () => {
+  const holdfast = start();
+  await holdfast.url();
+  const screen = await eventually(() => (holdfast.screen().includes('Ctrl-C') ? holdfast.screen() : undefined));
+  const still = screen
+    .replaceAll(dataDir, '<data>')
+    .replace(/node \d+\.\d+\.\d+/, 'node <version>')
+    .replace(/embedded \d+\.\d+/, 'embedded <version>')
+    .replace(/(?<=:|port )\d{4,5}(?=[/ ])/g, '<port>')
+    .replace(/ +\d+\.\d s$/gm, ' <time>');
+  expect(still).toMatchInlineSnapshot(`
+   "holdfast 0.1.0 · node <version> · data <data>/ (delete it to start over)
+
+   ✔ postgres   embedded <version>, new cluster, port <port> <time>
+   ✔ migrate    1 migration applied <time>
+   ✔ broker     in process (set RABBITMQ_URL for RabbitMQ) <time>
+   ✔ seed       24 products added, 1105 units; 0 were there <time>
+   ✔ roles      gateway, orders, inventory <time>
+
+     GraphQL    http://127.0.0.1:<port>/graphql   (a playground, in a browser)
+     Health     http://127.0.0.1:<port>/health
+     Metrics    http://127.0.0.1:<port>/metrics
+     Postgres   postgresql://holdfast:***@127.0.0.1:<port>/holdfast
+     Next       npm run simulate -- --orders 1000   (in another terminal)
+
+     Ctrl-C stops it; nothing acknowledged is lost.
+   "
+  `);
+  const id = await place(holdfast, 'first');
+  await eventually(async () => (await statusOf(holdfast, id)) === 'CONFIRMED', 1_000);
+  expect(await holdfast.end('SIGTERM')).toBe(0);
+  expect(holdfast.screen()).toContain('stopped, 0 messages unsettled');
+  expect(holdfast.complaints()).toBe('');
+});
+
+it('killed with -9 in the middle of 300 orders and started again: every acknowledged order is there and is decided (S2.13)', async () => {
+  const first = start({ INTAKE_MAX: '64' });
+  await first.url();
+  const acknowledged: string[] = [];
+  const placing = Array.from({ length: 300 }, async (_, index) => acknowledged.push(await place(first, `k-${index}`)));
+  await eventually(() => acknowledged.length >= 60);
+  await first.end('SIGKILL');
+  await Promise.allSettled(placing);
+  const known = [...acknowledged];
+
+  const second = start();
+  await eventually(async () => {
+    const statuses = await Promise.all(known.map((id) => statusOf(second, id)));
+    expect(statuses).not.toContain(undefined);
+    return statuses.every((status) => status === 'CONFIRMED' || status === 'CANCELLED');
+  }, 20_000);
+  expect(known.length).toBeGreaterThanOrEqual(60);
+  const { product } = await second.ask<{ product: { onHand: number; reserved: number } }>(
+    `{ product(sku: "BAG-CANVAS") { onHand reserved } }`,
+  );
+  expect(product.reserved).toBeLessThanOrEqual(product.onHand);
+  expect(await second.end('SIGTERM')).toBe(0);
+});
+
+it('SIGTERM under load: what was acknowledged is decided before it ends, and nothing is left for the next start', async () => {
+  const first = start();
+  await first.url();
+  const acknowledged: string[] = [];
+  const placing = Array.from({ length: 200 }, async (_, index) => acknowledged.push(await place(first, `k-${index}`)));
+  await eventually(() => acknowledged.length >= 20);
+  expect(await first.end('SIGTERM')).toBe(0);
+  await Promise.allSettled(placing);
+  expect(first.screen()).toContain('stopped, 0 messages unsettled');
+
+  const second = start();
+  const statuses = await Promise.all(acknowledged.map((id) => statusOf(second, id)));
+  expect(statuses).not.toContain(undefined);
+  expect(statuses).not.toContain('PENDING');
+  expect(await second.end('SIGTERM')).toBe(0);
+});
+
+it('a second one on the same data is refused with a line that names the first', async () => {
+  const first = start();
+  await first.url();
+  const second = start();
+  expect(await second.ended).toBe(1);
+  expect(second.complaints() + second.screen()).toContain(String(first.pid));
+});
+
+it('a busy port is one line that says what to do, and leaves nothing running', async () => {
+  const first = start();
+  const port = new URL(await first.url()).port;
+  const otherData = join(dataDir, 'other');
+  const second = start({ PORT: port, HOLDFAST_DATA: otherData });
+  expect(await second.ended).toBe(1);
+  expect(second.complaints()).toContain(`Port ${port}`);
+  expect(second.complaints()).toContain('PORT');
+  const third = start({ HOLDFAST_DATA: otherData });
+  await third.url();
+});
+
+it.each([
+  [['--roles', 'gateway,cashier'], {}, 'there is no role "cashier"'],
+  [['--roles', 'gateway'], {}, 'needs DATABASE_URL and RABBITMQ_URL'],
+  [['--frobnicate'], {}, '--frobnicate'],
+  [[], { PORT: 'http', CURRENCY: 'euro' }, 'PORT: must be a number'],
+])('wrong options %j %j end with 64 and a line', async (args, environment, line) => {
+  const holdfast = start(environment as Record<string, string>, ...args);
+  expect(await holdfast.ended).toBe(64);
+  expect(holdfast.complaints()).toContain(line);
+});

@@ -1,0 +1,55 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+import { eventually } from './eventually';
+
+/** Holdfast as its users start it: a process of its own, to be watched, signalled and killed. */
+export interface HoldfastProcess {
+  pid: number;
+  /** Everything it has written to stdout so far. */
+  screen: () => string;
+  /** Everything it has written to stderr so far. */
+  complaints: () => string;
+  /** Where it answers HTTP; the process is ready when this resolves. Rejects with what it wrote when it ends before. */
+  url: () => Promise<string>;
+  ended: Promise<number | null>;
+  /** Sends the signal and waits for the end; gives the exit code. */
+  end: (signal: NodeJS.Signals) => Promise<number | null>;
+  signal: (signal: NodeJS.Signals) => void;
+  ask: <T>(query: string, variables?: Record<string, unknown>) => Promise<T>;
+}
+
+export function startHoldfast(environment: Record<string, string>, ...args: string[]): HoldfastProcess {
+  const root = join(__dirname, '..', '..');
+  const program = [join(__dirname, 'runTypeScript.cjs'), join(root, 'src', 'main.ts'), ...args];
+  const { PATH, HOME } = process.env;
+  const env = { PATH, HOME, PORT: '0', POSTGRES_PORT: '0', LOG_LEVEL: 'warn', ...environment };
+  const child: ChildProcess = spawn(process.execPath, program, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'close').then(([code]) => code as number | null);
+  let [screen, complaints] = ['', ''];
+  let hasEnded = false;
+  void ended.then(() => (hasEnded = true));
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => (screen += text));
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => (complaints += text));
+  return {
+    ...{ pid: child.pid!, ended, screen: () => screen, complaints: () => complaints, url },
+    signal: (signal) => void child.kill(signal),
+    end: (signal) => (child.kill(signal), ended),
+    ask,
+  };
+
+  async function url() {
+    const found = await eventually(() => /Health +(http:\S+)\/health/.exec(screen)?.[1] ?? (hasEnded ? 'ended' : undefined), 60_000);
+    if (found === 'ended') throw new Error(`Holdfast ended before it was ready:\n${screen}${complaints}`);
+    return found;
+  }
+
+  async function ask<T>(query: string, variables?: Record<string, unknown>): Promise<T> {
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(`${await url()}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
+    const { data, errors } = (await response.json()) as { data: T; errors?: object };
+    if (errors) throw new Error(`GraphQL failed: ${JSON.stringify(errors)}`);
+    return data;
+  }
+}
