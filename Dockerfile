@@ -11,7 +11,7 @@ COPY package.json package-lock.json ./
 # No package here needs its install script.
 RUN npm ci --omit=dev --omit=optional --omit=peer --ignore-scripts --no-audit --no-fund
 # Prisma ships a query compiler for every database it knows, 60 MB of them; we speak to one.
-RUN find node_modules/@prisma/client/runtime -name 'query_compiler_*' ! -name '*_fast_bg.postgresql.*' -delete
+RUN find node_modules/@prisma/client/runtime -name 'query_compiler_*' ! -name '*_fast_bg.postgresql.*' -exec rm {} +
 
 # ---- What is built: the Prisma client, the JavaScript, the playground.
 FROM ${NODE_IMAGE} AS build

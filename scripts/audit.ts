@@ -211,7 +211,7 @@ export const auditChecks: readonly AuditCheck[] = [
       WHERE sold.units > coalesce(had.units, 0)`,
   },
   {
-    name: 'no counter is impossible',
+    name: 'counters are possible',
     group: 'oversold',
     promise: 'Of every product, 0 ≤ reserved ≤ on hand (I1).',
     breaks: (scope) => sql`

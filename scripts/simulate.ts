@@ -47,70 +47,74 @@ interface Stage {
   signal: AbortSignal;
 }
 
-async function simulate(options: SimulateOptions, { client, database, surroundings, signal }: Stage): Promise<number> {
+async function simulate(options: SimulateOptions, stage: Stage): Promise<number> {
   const run = randomBytes(4).toString('hex');
   const stream = orderStream(options);
-  const fingerprint = fingerprintOf(stream);
-  say(headline(run, fingerprint, options));
+  say(headline(run, fingerprintOf(stream), options));
   const stock = options.hot ? [Math.max(1, Math.floor(options.orders / 3))] : demandOf(stream);
-  const productIds = await createProducts(client, run, stock);
-  await refuseOtherDatabase(database, productIds, run, surroundings.url);
+  const productIds = await createProducts(stage.client, run, stock);
+  try {
+    await refuseOtherDatabase(stage.database, productIds, run, stage.surroundings.url);
+    return await runStream(stream, { run, options, productIds, stock }, stage);
+  } finally {
+    await retireProducts(stage.client, productIds).catch(() =>
+      say(`The products SIM-${run}-* could not be taken off sale again.`),
+    );
+  }
+}
 
+interface Run {
+  run: string;
+  options: SimulateOptions;
+  productIds: number[];
+  stock: number[];
+}
+
+async function runStream(stream: PlannedOrder[], { run, options, productIds, stock }: Run, stage: Stage): Promise<number> {
+  const { client, database, signal } = stage;
   const journal = createJournal();
   const scope = scopeOf(run, productIds, journal, options);
   const startedAt = performance.now();
-  await place(
+  await placeAndWait(
     stream,
     journal,
     { client, run, productIds, concurrency: options.concurrency, signal },
-    { database, surroundings, options, scope },
+    { ...stage, options, scope },
   );
   if (signal.aborted) return interrupted(journal);
 
-  const placedAt = performance.now();
-  const seconds = { placing: (placedAt - startedAt) / 1_000, settling: (performance.now() - startedAt) / 1_000 };
+  const seconds = (performance.now() - startedAt) / 1_000;
   const outcomes = await audit(database, scope);
+  const finished = { run, options, journal, scope, outcomes, seconds, stock };
   const { result, decisions } = await measure(database, {
-    run,
-    fingerprint,
-    options,
-    journal,
-    scope,
-    outcomes,
-    seconds,
-    stock,
+    ...finished,
+    fingerprint: fingerprintOf(stream),
     retries: client.retries(),
   });
-  await retireProducts(client, productIds).catch(() => say(`The products SIM-${run}-* could not be taken off sale again.`));
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(result, outcomes, decisions));
   return result.verdict === 'PASS' ? exitCodes.passed : exitCodes.broken;
 }
 
-interface Watched {
-  database: Database;
-  surroundings: Surroundings;
+interface Watched extends Stage {
   options: SimulateOptions;
   scope: AuditScope;
 }
 
 /** Places the stream and waits until it is at rest, with the progress shown all the while. */
-async function place(
-  stream: PlannedOrder[],
-  journal: Journal,
-  placing: Placing,
-  { database, surroundings, options, scope }: Watched,
-) {
+async function placeAndWait(stream: PlannedOrder[], journal: Journal, placing: Placing, watched: Watched): Promise<void> {
+  const { database, surroundings, options, scope, signal } = watched;
   const { timeoutMs, orders } = options;
   const desk = options.foreign > 0 ? await openForeignDesk({ url: surroundings.rabbitmqUrl!, timeoutMs }) : undefined;
   const progress = startProgress({
     orders,
+    ordersSeen: stream.filter((order) => !order.foreign).length,
     placed: () => journal.placed,
     standing: () => standing(database, scope.customers),
     stream: process.stderr,
   });
   try {
     await placeOrders(stream, journal, { ...placing, desk });
-    await untilAtRest(database, scope, performance.now() + timeoutMs, placing.signal);
+    await untilAtRest(database, scope, performance.now() + timeoutMs, signal);
   } finally {
     await progress.stop();
     await desk?.close();

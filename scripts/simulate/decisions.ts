@@ -19,12 +19,20 @@ export async function standing(database: Database, customers: string[]): Promise
 
 /**
  * Waits until the orders are at rest: each decided, every event of theirs out, what is cancelled let go. Returns when they are,
- * or when the time is over: then the audit names what is not.
+ * or when the time is over: then the audit names what is not. A database that is away meanwhile is waited for too.
  */
 export async function untilAtRest(database: Database, scope: AuditScope, deadline: number, signal: AbortSignal): Promise<void> {
-  const isPending = async () => (await standing(database, scope.customers)).pending > 0;
-  while (!signal.aborted && performance.now() < deadline && (await isPending())) await pause(200);
-  while (!signal.aborted && performance.now() < deadline && !(await isAtRest(database, scope))) await pause(500);
+  for (const isReached of [areDecided, isAtRest]) {
+    while (!signal.aborted && performance.now() < deadline) {
+      if (await isReached(database, scope).catch(() => false)) break;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}
+
+/** Cheap, so asked first and often. */
+async function areDecided(database: Database, scope: AuditScope): Promise<boolean> {
+  return (await standing(database, scope.customers)).pending === 0;
 }
 
 async function isAtRest(database: Database, scope: AuditScope): Promise<boolean> {
@@ -57,8 +65,4 @@ export async function decisionTimes(database: Database, customers: string[]): Pr
     WHERE customer_id = ANY(${customers}::text[])
     GROUP BY 1 ORDER BY 1`;
   return { settledInSeconds: span!.settled, placedInSeconds: span!.placed, byMs };
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,3 +1,6 @@
+import { ConfigError } from '../../src/config';
+import { classifyDatabaseError } from '../../src/database';
+
 /** How the scripts end; printed in their --help. */
 export const exitCodes = { passed: 0, failed: 1, broken: 2, usage: 64, outOfReach: 69, interrupted: 130 } as const;
 
@@ -20,9 +23,15 @@ export function runScript(name: string, main: () => Promise<number>): void {
   main().then(
     (code) => (process.exitCode = code),
     (error: unknown) => {
-      const isUsage = (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') ?? false;
       process.stderr.write(`${name}: ${error instanceof Error ? error.message : String(error)}\n`);
-      process.exitCode = error instanceof Ending ? error.exitCode : isUsage ? exitCodes.usage : exitCodes.failed;
+      process.exitCode = exitCodeOf(error);
     },
   );
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof Ending) return error.exitCode;
+  if (error instanceof ConfigError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) return exitCodes.usage;
+  const isAway = ['unavailable', 'unknown-outcome'].includes(classifyDatabaseError(error));
+  return isAway ? exitCodes.outOfReach : exitCodes.failed;
 }

@@ -39,7 +39,10 @@ export function createJournal(): Journal {
   return { acknowledged: [], foreign: [], placed: 0, refused: [], conflicts: 0, cancels: 0, answerTimes };
 }
 
-/** Places the stream in a closed loop: each of the workers begins an order when its last one is answered. */
+/**
+ * Places the stream in a closed loop: each of the workers begins an order when its last one is answered. When one fails, the
+ * others finish the order they have in hand; then the failure is thrown.
+ */
 export async function placeOrders(stream: PlannedOrder[], journal: Journal, placing: Placing): Promise<void> {
   let next = 0;
   const work = async () => {
@@ -48,10 +51,11 @@ export async function placeOrders(stream: PlannedOrder[], journal: Journal, plac
       journal.placed++;
     }
   };
-  const workers = Array.from({ length: placing.concurrency }, work);
-  const outcomes = await Promise.allSettled(
-    workers.map((worker) => worker.catch((error: unknown) => ((next = stream.length), Promise.reject(error as Error)))),
-  );
+  const stopAll = (error: unknown): never => {
+    next = stream.length;
+    throw error;
+  };
+  const outcomes = await Promise.allSettled(Array.from({ length: placing.concurrency }, () => work().catch(stopAll)));
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 

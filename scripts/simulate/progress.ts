@@ -9,6 +9,8 @@ export interface Progress {
 
 export interface ProgressOptions {
   orders: number;
+  /** How many of them come over GraphQL, and so can be seen being decided. */
+  ordersSeen: number;
   /** Orders answered so far. */
   placed: () => number;
   standing: () => Promise<Standing>;
@@ -57,7 +59,7 @@ interface Show {
   end: () => void;
 }
 
-function bars({ orders, placed, stream }: ProgressOptions): Show {
+function bars({ orders, ordersSeen, placed, stream }: ProgressOptions): Show {
   const format = '{name} {bar} {value}/{total}  {detail}';
   const multi = new MultiBar({
     format,
@@ -70,7 +72,7 @@ function bars({ orders, placed, stream }: ProgressOptions): Show {
     forceRedraw: true,
   });
   const placing = multi.create(orders, 0, { name: 'orders ', detail: '' });
-  const deciding = multi.create(orders, 0, { name: 'decided', detail: '' });
+  const deciding = multi.create(ordersSeen, 0, { name: 'decided', detail: '' });
   return {
     everyMs: 500,
     update(standing, seconds) {

@@ -46,7 +46,7 @@ export async function createGraphql<Context extends RequestContext>(options: Gra
 }
 
 function createApollo<Context extends RequestContext>(options: GraphqlOptions<Context>, requestIdStandIn: string) {
-  const { schema, log, metrics, production, documentTokensMax = 15_000 } = options;
+  const { schema, log, metrics, production, documentTokensMax = 5_000 } = options;
   return new ApolloServer<Context>({
     schema,
     logger: log,

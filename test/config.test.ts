@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { configTable, envExample, withConfigTable } from '../scripts/writeEnvExample';
+import { ConfigError, configFields, readConfig } from '../src/config';
+
+const read = (file: string) => readFileSync(join(__dirname, '..', file), 'utf8');
+
+it('has a default for everything that needs one', () => {
+  expect(readConfig({})).toMatchObject({ PORT: 4000, HOLDFAST_DATA: '.holdfast', ORDER_DEADLINE_SECONDS: 600 });
+});
+
+it('takes an empty value for none, as compose files give it', () => {
+  const config = readConfig({ DATABASE_URL: '', PORT: '' });
+  expect([config.PORT, config.DATABASE_URL]).toEqual([4000, undefined]);
+});
+
+it('tells all problems at once, each by its name', () => {
+  const wrong = { PORT: '70000', DATABASE_URL: 'mysql://x', CURRENCY: 'euro', COMMIT_BATCH_MAX: '0' };
+  const problems = () => readConfig(wrong);
+  expect(problems).toThrow(ConfigError);
+  for (const name of Object.keys(wrong)) expect(problems).toThrow(name);
+});
+
+it('describes every setting', () => {
+  expect(configFields().filter((field) => field.meaning === '')).toEqual([]);
+});
+
+it('.env.example and the table of the README are made from the schema: npm run env', () => {
+  expect(read('.env.example')).toBe(envExample());
+  expect(read('README.md')).toBe(withConfigTable(read('README.md')));
+  expect(read('README.md')).toContain(configTable());
+});

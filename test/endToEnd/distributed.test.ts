@@ -1,0 +1,103 @@
+import { randomInt } from 'node:crypto';
+
+import { exchanges, queues } from '../../src/contracts';
+import { reconcile } from '../../src/inventory';
+import { topology, type Broker } from '../../src/messaging';
+import { connectRabbitmq } from '../../src/messaging/brokers/rabbitmq';
+import { aHouse, type House, type HouseOptions } from '../support/aHouse';
+import { testRabbitmqUrl } from '../support/brokers';
+import { eventually } from '../support/eventually';
+import { createTestDatabase, type TestDatabase } from '../support/postgres';
+
+const random = () => randomInt(2 ** 32) / 2 ** 32;
+const url = testRabbitmqUrl('test-2');
+
+/** Roles apart, on one RabbitMQ and one Postgres, each with a connection and a relay of its own. */
+(url ? describe : describe.skip)('distributed over RabbitMQ', () => {
+  let testDatabase: TestDatabase;
+  let houses: House[] = [];
+  let skus = 0;
+
+  beforeAll(async () => {
+    testDatabase = await createTestDatabase();
+  });
+  afterEach(async () => {
+    await Promise.all(houses.map((house) => house.stop()));
+    houses = [];
+  });
+  afterAll(() => testDatabase.drop());
+
+  const connect = (): Promise<Broker> => connectRabbitmq({ url: url!, random });
+  const start = async (roles: HouseOptions['roles']) => {
+    const house = await aHouse({ roles, broker: await connect(), testDatabase });
+    houses.push(house);
+    return house;
+  };
+  const addProduct = async (gateway: House, onHand: number) => {
+    const input = `{ sku: "D-${++skus}", name: "Distributed", price: 500, onHand: ${onHand} }`;
+    const { createProduct } = await gateway.ask<{ createProduct: { id: number } }>(
+      `mutation { createProduct(input: ${input}) { ... on Product { id } } }`,
+    );
+    return createProduct.id;
+  };
+  const place = async (gateway: House, count: number, productId: number) => {
+    const inputs = Array.from({ length: count }, () => ({ customerId: 'CUST-d', items: [{ productId, quantity: 1 }] }));
+    const { createOrders } = await gateway.ask<{ createOrders: { id: string; status: string }[] }>(
+      `mutation ($inputs: [CreateOrderInput!]!) { createOrders(inputs: $inputs) { ... on Order { id status } } }`,
+      { inputs },
+    );
+    expect(createOrders.every((order) => order.status === 'PENDING')).toBe(true);
+    return createOrders.map((order) => order.id);
+  };
+  const statusesOf = async (ids: string[]) => {
+    const rows = await testDatabase.database.order.groupBy({ by: ['status'], where: { id: { in: ids } }, _count: true });
+    return Object.fromEntries(rows.map((row) => [row.status, row._count]));
+  };
+
+  it('orders queue up while inventory is stopped, and none is lost when it returns (S2.13)', async () => {
+    const [gateway] = [await start(['gateway']), await start(['orders'])];
+    const product = await addProduct(gateway, 1_000);
+    const ids = [...(await place(gateway, 100, product)), ...(await place(gateway, 100, product))];
+    await eventually(async () => ((await gateway.ground.broker.depth(queues.orderCreated))?.ready ?? 0) === 200);
+    expect(await statusesOf(ids)).toEqual({ PENDING: 200 });
+    await start(['inventory']);
+    await eventually(async () => (await statusesOf(ids)).CONFIRMED === 200, 20_000);
+  });
+
+  it('two gateways, two orders and three inventories share the work and sell exactly the stock (S2.14)', async () => {
+    const roles = [['gateway'], ['gateway'], ['orders'], ['orders'], ['inventory'], ['inventory'], ['inventory']] as const;
+    const started = await Promise.all(roles.map((names) => start(names)));
+    const [one, two] = started;
+    const product = await addProduct(one!, 150);
+    const batches = await Promise.all(
+      Array.from({ length: 10 }, (_, index) => place(index % 2 === 0 ? one! : two!, 50, product)),
+    );
+    const ids = batches.flat();
+    await eventually(async () => !(await statusesOf(ids)).PENDING, 30_000);
+    expect(await statusesOf(ids)).toEqual({ CONFIRMED: 150, CANCELLED: 350 });
+    expect(await reconcile(testDatabase.database, { repair: false })).toMatchObject({ drift: [], oversold: [] });
+    const consumers = await one!.ground.broker.depth(queues.orderCreated);
+    expect(consumers).toMatchObject({ ready: 0, consumers: 3 });
+    const handled = await Promise.all(started.slice(4).map(({ ground }) => ground.metrics.messagesProcessed.get()));
+    for (const { values } of handled) expect(values.some(({ labels }) => labels.type === 'OrderCreated')).toBe(true);
+  });
+
+  it('a gateway that stops hands on what it acknowledged; the relay of another takes over what it could not', async () => {
+    const [gateway] = [await start(['gateway']), await start(['orders']), await start(['inventory'])];
+    const product = await addProduct(gateway, 1_000);
+    const ids = await place(gateway, 100, product);
+    await gateway.stop();
+    houses = houses.filter((house) => house !== gateway);
+    await eventually(async () => (await statusesOf(ids)).CONFIRMED === 100, 30_000);
+  });
+
+  it('the queue of inventory is durable and bound to orders / order.created, and holds what anyone publishes there (S2.4, S2.6)', async () => {
+    const broker = await connect();
+    await broker.declare(topology);
+    const body = Buffer.from('{"event":"OrderCreated","order_id":"foreign","items":[{"product_id":1,"quantity":1}]}');
+    const before = (await broker.depth('order.created.inventory'))!.ready;
+    await broker.publish({ exchange: exchanges.orders, routingKey: 'order.created', body, properties: { headers: {} }, mandatory: true });
+    await eventually(async () => (await broker.depth('order.created.inventory'))!.ready === before + 1);
+    await broker.close();
+  });
+});

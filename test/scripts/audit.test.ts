@@ -1,0 +1,298 @@
+import { audit, auditChecks, brokenByGroup, type AuditScope } from '../../scripts/audit';
+import { sql, type Sql, type Transaction } from '../../src/database';
+import { createTestDatabase, type TestDatabase } from '../support/postgres';
+
+/**
+ * Two products and six orders, each at rest in another state. A check is worth what it finds, so each is shown the damage that it
+ * is there for, in a transaction that is rolled back.
+ */
+const healthy = [
+  sql`INSERT INTO inventory.products (id, sku, name, price_minor, currency) VALUES (1, 'A', 'A', 100, 'EUR'), (2, 'B', 'B', 100, 'EUR')`,
+  sql`INSERT INTO inventory.stock (product_id, on_hand, reserved) VALUES (1, 10, 3), (2, 0, 0)`,
+  sql`INSERT INTO orders.orders (id, customer_id, status, version, reason_code, correlation_id, currency, idempotency_key, fingerprint, deadline_at, watch_at)
+      SELECT id, 'c1', status::orders.order_status, version, reason, id, 'EUR', key, key, now(), now()
+      FROM (VALUES ('confirmed', 'CONFIRMED', 2, NULL, 'k1'), ('fulfilled', 'FULFILLED', 3, NULL, 'k2'),
+                   ('rejected', 'CANCELLED', 2, 'INSUFFICIENT_STOCK', 'k3'), ('released', 'CANCELLED', 3, 'REQUESTED', 'k4'))
+        AS o(id, status, version, reason, key)`,
+  sql`INSERT INTO orders.order_items (order_id, product_id, quantity)
+      VALUES ('confirmed', 1, 2), ('fulfilled', 2, 3), ('rejected', 2, 1), ('released', 1, 1)`,
+  sql`INSERT INTO orders.order_history (order_id, version, event, from_status, to_status)
+      SELECT id, version, event, was::orders.order_status, becomes::orders.order_status
+      FROM (VALUES ('confirmed', 1, 'OrderCreated', NULL, 'PENDING'), ('confirmed', 2, 'StockReserved', 'PENDING', 'CONFIRMED'),
+                   ('fulfilled', 1, 'OrderCreated', NULL, 'PENDING'), ('fulfilled', 2, 'StockReserved', 'PENDING', 'CONFIRMED'),
+                   ('fulfilled', 3, 'FulfilOrder', 'CONFIRMED', 'FULFILLED'),
+                   ('rejected', 1, 'OrderCreated', NULL, 'PENDING'), ('rejected', 2, 'StockRejected', 'PENDING', 'CANCELLED'),
+                   ('released', 1, 'OrderCreated', NULL, 'PENDING'), ('released', 2, 'StockReserved', 'PENDING', 'CONFIRMED'),
+                   ('released', 3, 'CancelOrder', 'CONFIRMED', 'CANCELLED')) AS h(id, version, event, was, becomes)`,
+  sql`INSERT INTO inventory.reservations (order_id, status)
+      VALUES ('confirmed', 'ACTIVE'), ('fulfilled', 'COMMITTED'), ('rejected', 'REJECTED'), ('released', 'RELEASED'),
+             ('foreign', 'ACTIVE'), ('foreign-rejected', 'REJECTED')`,
+  sql`INSERT INTO inventory.reservation_lines (order_id, product_id, quantity, unit_price_minor)
+      VALUES ('confirmed', 1, 2, 100), ('fulfilled', 2, 3, 100), ('released', 1, 1, 100), ('foreign', 1, 1, 100)`,
+  sql`INSERT INTO inventory.movements (product_id, kind, on_hand_delta, reserved_delta, order_id)
+      VALUES (1, 'INITIAL', 10, 0, NULL), (2, 'INITIAL', 3, 0, NULL), (1, 'RESERVE', 0, 2, 'confirmed'),
+             (2, 'RESERVE', 0, 3, 'fulfilled'), (2, 'COMMIT', -3, -3, 'fulfilled'),
+             (1, 'RESERVE', 0, 1, 'released'), (1, 'RELEASE', 0, -1, 'released'), (1, 'RESERVE', 0, 1, 'foreign')`,
+];
+
+const told = (orderId: string, idempotencyKey: string, productId: number, quantity: number) => ({
+  ...{ orderId, customerId: 'c1', idempotencyKey },
+  lines: [{ productId, quantity }],
+});
+
+const scope: AuditScope = {
+  customers: ['c1'],
+  productIds: [1, 2],
+  acknowledged: [
+    told('confirmed', 'k1', 1, 2),
+    told('fulfilled', 'k2', 2, 3),
+    told('rejected', 'k3', 2, 1),
+    told('released', 'k4', 1, 1),
+  ],
+  foreign: [
+    { orderId: 'foreign', lines: [{ productId: 1, quantity: 1 }], answers: ['StockReserved', 'StockReserved'] },
+    { orderId: 'foreign-rejected', lines: [{ productId: 2, quantity: 5 }], answers: ['StockRejected'] },
+  ],
+  soldOutProductIds: [2],
+};
+
+let test: TestDatabase;
+
+beforeAll(async () => {
+  test = await createTestDatabase();
+  for (const statement of healthy) await test.database.$executeRaw(statement);
+});
+afterAll(() => test.drop());
+
+it('finds nothing where every promise holds', async () => {
+  const outcomes = await audit(test.database, scope);
+  expect(outcomes.filter(({ broken }) => broken > 0)).toEqual([]);
+  expect(outcomes).toHaveLength(auditChecks.length);
+  expect(brokenByGroup(outcomes)).toEqual({ oversold: 0, lost: 0, duplicated: 0, stuck: 0, mismatched: 0 });
+});
+
+interface Damage {
+  what: string;
+  statements?: Sql[];
+  scope?: Partial<AuditScope>;
+}
+
+const openHistory = sql`ALTER TABLE orders.order_history DISABLE TRIGGER append_only`;
+const foreign = (answers: string[]) => ({ foreign: [{ ...scope.foreign[0]!, answers }] });
+
+/** By the name of the check that must find it. */
+const damages: Record<string, Damage[]> = {
+  'acknowledged orders are stored': [
+    {
+      what: 'an order is gone',
+      statements: [
+        openHistory,
+        sql`DELETE FROM orders.order_history WHERE order_id = 'rejected'`,
+        sql`DELETE FROM orders.order_items WHERE order_id = 'rejected'`,
+        sql`DELETE FROM orders.orders WHERE id = 'rejected'`,
+      ],
+    },
+    { what: 'a quantity is another', statements: [sql`UPDATE orders.order_items SET quantity = 9 WHERE order_id = 'rejected'`] },
+    { what: 'a line is gone', statements: [sql`DELETE FROM orders.order_items WHERE order_id = 'rejected'`] },
+    {
+      what: 'an order stands under another key',
+      statements: [sql`UPDATE orders.orders SET idempotency_key = 'x' WHERE id = 'rejected'`],
+    },
+    { what: 'another order was acknowledged for the key', scope: { acknowledged: [told('rejected', 'k1', 2, 1)] } },
+  ],
+  'foreign orders are answered': [
+    { what: 'no answer was heard', scope: foreign([]) },
+    { what: 'another answer was heard', scope: foreign(['StockRejected']) },
+    { what: 'two answers contradict each other', scope: foreign(['StockReserved', 'StockRejected']) },
+    {
+      what: 'the reservation is gone',
+      statements: [
+        sql`DELETE FROM inventory.reservation_lines WHERE order_id = 'foreign'`,
+        sql`DELETE FROM inventory.reservations WHERE order_id = 'foreign'`,
+      ],
+    },
+  ],
+  'one order per idempotency key': [
+    {
+      what: 'two orders have one key',
+      statements: [
+        sql`DROP INDEX orders.one_order_per_idempotency_key`,
+        sql`UPDATE orders.orders SET idempotency_key = 'k1' WHERE id = 'fulfilled'`,
+      ],
+    },
+  ],
+  'one decision per order': [
+    {
+      what: 'an order was decided twice',
+      statements: [
+        sql`INSERT INTO orders.order_history (order_id, version, event, from_status, to_status) VALUES ('confirmed', 3, 'StockRejected', 'PENDING', 'CANCELLED')`,
+      ],
+    },
+  ],
+  'one movement per reserved line': [
+    {
+      what: 'a line was reserved twice',
+      statements: [
+        sql`DROP INDEX inventory.one_movement_per_order_line_and_kind`,
+        sql`INSERT INTO inventory.movements (product_id, kind, on_hand_delta, reserved_delta, order_id) VALUES (1, 'RESERVE', 0, 2, 'confirmed')`,
+      ],
+    },
+    {
+      what: 'a movement belongs to no reservation',
+      statements: [
+        sql`INSERT INTO inventory.movements (product_id, kind, on_hand_delta, reserved_delta, order_id) VALUES (1, 'RESERVE', 0, 2, 'nobody')`,
+      ],
+    },
+    {
+      what: 'a line never moved',
+      statements: [
+        sql`INSERT INTO inventory.reservation_lines (order_id, product_id, quantity, unit_price_minor) VALUES ('confirmed', 2, 1, 100)`,
+      ],
+    },
+  ],
+  'every order is decided': [
+    { what: 'an order hangs', statements: [sql`UPDATE orders.orders SET status = 'PENDING' WHERE id = 'confirmed'`] },
+  ],
+  'every event is out': [
+    {
+      what: 'an event of an order waits',
+      statements: [
+        sql`INSERT INTO orders.outbox (id, aggregate_id, type, body, correlation_id, lease_until) VALUES (gen_random_uuid(), 'confirmed', 'OrderConfirmed', '{}', 'c', now())`,
+      ],
+    },
+    {
+      what: 'an answer to a foreign order waits',
+      statements: [
+        sql`INSERT INTO inventory.outbox (id, aggregate_id, type, body, correlation_id, lease_until) VALUES (gen_random_uuid(), 'foreign', 'StockReserved', '{}', 'c', now())`,
+      ],
+    },
+  ],
+  'nothing is sold twice': [
+    {
+      what: 'confirmed orders hold more than there is',
+      statements: [sql`UPDATE orders.order_items SET quantity = 10 WHERE order_id = 'confirmed'`],
+    },
+    {
+      what: 'foreign reservations hold more than there is',
+      statements: [sql`UPDATE inventory.reservation_lines SET quantity = 9 WHERE order_id = 'foreign'`],
+    },
+  ],
+  'counters are possible': [
+    {
+      what: 'more is reserved than is there',
+      statements: [
+        sql`ALTER TABLE inventory.stock DROP CONSTRAINT reserved_within_on_hand`,
+        sql`UPDATE inventory.stock SET reserved = 11 WHERE product_id = 1`,
+      ],
+    },
+    {
+      what: 'a counter is negative',
+      statements: [
+        sql`ALTER TABLE inventory.stock DROP CONSTRAINT reserved_within_on_hand`,
+        sql`UPDATE inventory.stock SET on_hand = -1, reserved = -1 WHERE product_id = 2`,
+      ],
+    },
+  ],
+  'counters are the sum of movements': [
+    { what: 'on hand drifted', statements: [sql`UPDATE inventory.stock SET on_hand = 11 WHERE product_id = 1`] },
+    { what: 'reserved drifted', statements: [sql`UPDATE inventory.stock SET reserved = 2 WHERE product_id = 1`] },
+  ],
+  'reserved is what reservations hold': [
+    { what: 'reserved drifted', statements: [sql`UPDATE inventory.stock SET reserved = 2 WHERE product_id = 1`] },
+    {
+      what: 'a reservation was let go without its units',
+      statements: [sql`UPDATE inventory.reservations SET status = 'RELEASED' WHERE order_id = 'foreign'`],
+    },
+  ],
+  'confirmed orders hold their lines': [
+    {
+      what: 'its reservation was let go',
+      statements: [sql`UPDATE inventory.reservations SET status = 'RELEASED' WHERE order_id = 'confirmed'`],
+    },
+    {
+      what: 'its reservation holds fewer units',
+      statements: [sql`UPDATE inventory.reservation_lines SET quantity = 1 WHERE order_id = 'confirmed'`],
+    },
+    {
+      what: 'its reservation lacks the line',
+      statements: [sql`DELETE FROM inventory.reservation_lines WHERE order_id = 'confirmed'`],
+    },
+    {
+      what: 'what was fulfilled was not taken',
+      statements: [sql`UPDATE inventory.reservations SET status = 'ACTIVE' WHERE order_id = 'fulfilled'`],
+    },
+  ],
+  'cancelled orders hold nothing': [
+    {
+      what: 'a cancelled order holds stock',
+      statements: [sql`UPDATE inventory.reservations SET status = 'ACTIVE' WHERE order_id = 'released'`],
+    },
+  ],
+  'foreign orders hold their lines': [
+    {
+      what: 'a foreign order holds other lines',
+      statements: [sql`UPDATE inventory.reservation_lines SET quantity = 2 WHERE order_id = 'foreign'`],
+    },
+    {
+      what: 'a rejected foreign order holds a line',
+      statements: [
+        sql`INSERT INTO inventory.reservation_lines (order_id, product_id, quantity, unit_price_minor) VALUES ('foreign-rejected', 2, 5, 100)`,
+      ],
+    },
+  ],
+  'histories are whole': [
+    {
+      what: 'a final state was left',
+      statements: [
+        sql`INSERT INTO orders.order_history (order_id, version, event, from_status, to_status) VALUES ('rejected', 3, 'StockReserved', 'CANCELLED', 'CONFIRMED')`,
+      ],
+    },
+    {
+      what: 'a step is gone',
+      statements: [openHistory, sql`DELETE FROM orders.order_history WHERE order_id = 'fulfilled' AND version = 2`],
+    },
+    {
+      what: 'the status is not where the history ends',
+      statements: [sql`UPDATE orders.orders SET status = 'FULFILLED' WHERE id = 'confirmed'`],
+    },
+    {
+      what: 'there is no history',
+      statements: [openHistory, sql`DELETE FROM orders.order_history WHERE order_id = 'confirmed'`],
+    },
+  ],
+  'short stock is sold to the last unit': [
+    {
+      what: 'a unit stayed behind',
+      statements: [
+        sql`INSERT INTO inventory.movements (product_id, kind, on_hand_delta, reserved_delta) VALUES (2, 'ADJUST', 1, 0)`,
+      ],
+    },
+  ],
+};
+
+describe.each(auditChecks.map(({ name, promise }) => [name, promise]))('%s: %s', (name) => {
+  it.each((damages[name] ?? []).map((damage): [string, Damage] => [damage.what, damage]))(
+    'breaks when %s',
+    async (_what, damage) => {
+      const outcomes = await damaged(damage.statements ?? [], (tx) => audit(tx, { ...scope, ...damage.scope }));
+      const found = outcomes.find((outcome) => outcome.name === name)!;
+      expect(found.broken).toBeGreaterThan(0);
+      expect(found.examples.length).toBeGreaterThan(0);
+    },
+  );
+
+  it('is shown some damage', () => expect(damages[name]).not.toBeUndefined());
+});
+
+/** Runs `work` on a damaged database and mends it again. */
+async function damaged<T>(statements: Sql[], work: (tx: Transaction) => Promise<T>): Promise<T> {
+  let result: T;
+  const undo = new Error('the damage is rolled back');
+  const rolledBack = test.database.$transaction(async (tx) => {
+    for (const statement of statements) await tx.$executeRaw(statement);
+    result = await work(tx);
+    throw undo;
+  });
+  await expect(rolledBack).rejects.toBe(undo);
+  return result!;
+}
