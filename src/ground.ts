@@ -13,17 +13,17 @@ import { startPrivateRabbitmq } from './messaging/brokers/privateRabbitmq';
 import { createHealth, createLogger, createMetrics, redactUrl, type Logger } from './observability';
 import { type Ground, type RoleName } from './roles';
 import { type StartScreen } from './startScreen';
+import { type Undo } from './undo';
 import { version } from './version';
 
-/** What the roles stand on, and how to take it away again, in reverse. */
+/** What the roles stand on. */
 export interface LaidGround extends Ground {
   databaseUrl: string;
-  /** The broker's URL without its password; undefined in process. */
+  /** With its password; undefined in process. */
   brokerUrl?: string;
   /** True when the embedded Postgres was created by this start. */
   isNew: boolean;
   logFile?: string;
-  remove(): Promise<void>;
 }
 
 export interface GroundOptions {
@@ -32,44 +32,35 @@ export interface GroundOptions {
   names: readonly RoleName[];
   /** Start a RabbitMQ node of our own, for which RABBITMQ_URL is not needed. */
   privateRabbitmq: boolean;
+  /** Told how to take back each thing that was started. */
+  undo: Undo;
 }
 
-/** Starts or reaches the database and the broker, and brings the database to this release. Leaves nothing behind when it fails. */
+/** Starts or reaches the database and the broker, and brings the database to this release. */
 export async function layGround(options: GroundOptions): Promise<LaidGround> {
-  const { config, screen, names } = options;
-  const removals: (() => Promise<void>)[] = [];
-  const remove = async () => {
-    for (const step of removals.splice(0).reverse()) await step();
-  };
+  const { config, screen, names, undo } = options;
   const { log, logFile } = openLog(config, names);
-  try {
-    const { url: databaseUrl, isNew } = await screen.step('postgres', () => openPostgres(config, log, removals));
-    await screen.step('migrate', async () => described(migrationDetail(await migrate(databaseUrl, databaseLog(log)))));
-    const database = openDatabase({
-      url: databaseUrl,
-      poolSize: config.DATABASE_POOL_SIZE,
-      applicationName: `holdfast ${names.join('+')}`,
-      log: databaseLog(log),
-    });
-    removals.push(() => database.close());
-    const { broker, brokerUrl } = await screen.step('broker', () => openBroker(options, log, removals));
-    const metrics = createMetrics({ version });
-    const embedded = brokerUrl === undefined;
-    return {
-      ...{ config, database, broker, log, metrics, embedded, databaseUrl, brokerUrl, isNew, logFile, remove },
-      health: createHealth(),
-      newId: uuidv7,
-      random,
-    };
-  } catch (error) {
-    await remove();
-    throw error;
-  }
+  const { url: databaseUrl, isNew } = await screen.step('postgres', () => openPostgres(config, log, undo));
+  await screen.step('migrate', async () => described(migrationDetail(await migrate(databaseUrl, databaseLog(log)))));
+  const applicationName = `holdfast ${names.join('+')}`;
+  const database = openDatabase({
+    url: databaseUrl,
+    poolSize: config.DATABASE_POOL_SIZE,
+    applicationName,
+    log: databaseLog(log),
+  });
+  undo.add(() => database.close());
+  const { broker, brokerUrl } = await screen.step('broker', () => openBroker(options, log));
+  return {
+    ...{ config, database, broker, log, databaseUrl, brokerUrl, isNew, logFile, random },
+    embedded: brokerUrl === undefined,
+    metrics: createMetrics({ version }),
+    health: createHealth(),
+    newId: uuidv7,
+  };
 }
 
-type Removals = (() => Promise<void>)[];
-
-async function openPostgres(config: Config, log: Logger, removals: Removals) {
+async function openPostgres(config: Config, log: Logger, undo: Undo) {
   if (config.DATABASE_URL) {
     const value = { url: config.DATABASE_URL, isNew: false };
     return { value, detail: `given by DATABASE_URL (${hostOf(config.DATABASE_URL)})` };
@@ -79,7 +70,7 @@ async function openPostgres(config: Config, log: Logger, removals: Removals) {
     port: config.POSTGRES_PORT,
     log: databaseLog(log),
   });
-  removals.push(() => server.stop());
+  undo.add(() => server.stop());
   const detail = `embedded ${server.version}, ${server.isNew ? 'new cluster' : 'data kept'}, port ${server.port}`;
   return { value: { url: server.url, isNew: server.isNew }, detail };
 }
@@ -89,26 +80,22 @@ interface OpenBroker {
   detail: string;
 }
 
-async function openBroker(
-  { config, privateRabbitmq, names }: GroundOptions,
-  log: Logger,
-  removals: Removals,
-): Promise<OpenBroker> {
-  const url = privateRabbitmq ? await startNode(config, log, removals) : config.RABBITMQ_URL;
+async function openBroker({ config, privateRabbitmq, names, undo }: GroundOptions, log: Logger): Promise<OpenBroker> {
+  const url = privateRabbitmq ? await startNode(config, log, undo) : config.RABBITMQ_URL;
   if (url === undefined) {
     const broker = createInProcessBroker({ log, random });
-    removals.push(() => broker.close());
+    undo.add(() => broker.close());
     return { value: { broker }, detail: 'in process (set RABBITMQ_URL for RabbitMQ)' };
   }
   const broker: Broker = await connectRabbitmq({ url, log, random, connectionName: `holdfast ${names.join('+')}` });
-  removals.push(() => broker.close());
+  undo.add(() => broker.close());
   const detail = `RabbitMQ ${privateRabbitmq ? 'node of our own' : 'given by RABBITMQ_URL'} (${hostOf(url)})`;
   return { value: { broker, brokerUrl: url }, detail };
 }
 
-async function startNode(config: Config, log: Logger, removals: Removals): Promise<string> {
+async function startNode(config: Config, log: Logger, undo: Undo): Promise<string> {
   const node = await startPrivateRabbitmq({ dataDir: join(config.HOLDFAST_DATA, 'rabbitmq'), log });
-  removals.push(() => node.stop());
+  undo.add(() => node.stop());
   return node.url;
 }
 

@@ -7,6 +7,7 @@ import { layGround, type LaidGround } from './ground';
 import { redactUrl } from './observability';
 import { roleNames, seed, startRoles, type RoleName, type Running } from './roles';
 import { createStartScreen, type StartScreen } from './startScreen';
+import { createUndo, type Undo } from './undo';
 import { version } from './version';
 
 const usage = `Usage: npm start [-- options]
@@ -20,48 +21,60 @@ Settings come from the environment: see .env.example.
 Exit codes: 0 stopped · 1 could not start, or failed · 64 wrong options or settings
 `;
 
-/** Starts Holdfast, and stops it on SIGTERM or SIGINT: what is under way is finished first; a second signal ends it at once. */
+/** Starts Holdfast, and stops it on SIGTERM or SIGINT: what is under way is finished first; a later second signal ends it at once. */
 async function main() {
   const options = readOptions();
   const config = readConfig(process.env);
   refuseIsolation(options, config);
+  const { roles, privateRabbitmq } = options;
   const screen = createStartScreen((text) => process.stdout.write(text));
   screen.line(`holdfast ${version} · node ${process.versions.node} · data ${config.HOLDFAST_DATA}/ (delete it to start over)\n`);
-  const ground = await layGround({ config, screen, names: options.roles, privateRabbitmq: options.privateRabbitmq });
-  let running: Running;
+  // Heard from the first moment, so that a start can be broken off and leaves nothing running.
+  const undo = createUndo();
+  stopOnSignal(undo, config);
   try {
-    running = await start(ground, options, screen);
+    const ground = await layGround({ config, screen, names: roles, privateRabbitmq, undo });
+    await start(ground, options, screen, undo);
   } catch (error) {
-    await ground.remove();
+    await undo.run();
     throw error;
   }
-  stopOnSignal(ground, running);
 }
 
-async function start(ground: LaidGround, options: Options, screen: StartScreen): Promise<Running> {
-  const { roles } = options;
-  if (ground.isNew && options.seed) await screen.step('seed', () => seed(ground));
+async function start(ground: LaidGround, { roles, seed: wantsSeed }: Options, screen: StartScreen, undo: Undo) {
+  const { config, databaseUrl, brokerUrl, health, broker } = ground;
+  if (ground.isNew && wantsSeed) await screen.step('seed', () => seed(ground));
   const running = await screen.step('roles', async () => ({ value: await startRoles(roles, ground), detail: roles.join(', ') }));
-  if (roles.includes('gateway')) {
-    await writeRuntime(ground.config.HOLDFAST_DATA, { databaseUrl: ground.databaseUrl, gatewayPort: running.port });
-  }
+  undo.add(async () => {
+    health.startDraining();
+    await running.stop();
+    screen.line(`${broker.unsettled()} messages unsettled`);
+  });
+  // For the scripts beside it; with a DATABASE_URL of their own they need none.
+  if (!config.DATABASE_URL) await writeRuntime(config.HOLDFAST_DATA, { databaseUrl, brokerUrl, gatewayPort: running.port });
   printAddresses(ground, roles, running, screen);
-  return running;
 }
 
-function stopOnSignal(ground: LaidGround, running: Running) {
-  const { config, log, health } = ground;
+/** npm passes a Ctrl-C on to us which the terminal has sent us already: two signals this close are one. */
+const SAME_SIGNAL_MS = 1_000;
+
+function stopOnSignal(undo: Undo, { DRAIN_SECONDS }: Config) {
   // Doors, hand-over, consumers and relays may each take the drain time, and a database or broker a little more to close.
-  const delay = config.DRAIN_SECONDS * 1000 + 15_000;
-  closeWithGrace({ delay, logger: { error: (line) => log.error(String(line)) } }, async ({ err, signal }) => {
-    if (err) log.fatal({ err }, 'a fault that nobody caught; stopping');
-    health.startDraining();
-    process.stdout.write(`\n${signal ?? 'fault'}: finishing what is under way; once more to stop at once\n`);
-    await running.stop();
-    const unsettled = ground.broker.unsettled();
-    await ground.remove();
-    process.stdout.write(`stopped, ${unsettled} messages unsettled\n`);
+  const delay = DRAIN_SECONDS * 1000 + 15_000;
+  const stopping = closeWithGrace({ delay, skip: ['SIGINT', 'SIGTERM'], logger: console }, async ({ err }) => {
+    if (err) process.stderr.write(`a fault that nobody caught: ${err.stack}\n`);
+    await undo.run();
+    process.stdout.write('stopped\n');
   });
+  let firstAt: number | undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (firstAt === undefined) {
+      firstAt = performance.now();
+      process.stdout.write(`\n${signal}: finishing what is under way; once more to stop at once\n`);
+      stopping.close();
+    } else if (performance.now() - firstAt > SAME_SIGNAL_MS) process.exit(130);
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
 }
 
 interface Options {
@@ -126,8 +139,8 @@ function printAddresses(
     ],
     ['Health', `${url}/health`],
     ['Metrics', `${url}/metrics`],
-    ['Postgres', redactUrl(databaseUrl)],
-    ['RabbitMQ', brokerUrl && redactUrl(brokerUrl)],
+    ['Postgres', shown(databaseUrl)],
+    ['RabbitMQ', brokerUrl && shown(brokerUrl)],
     ['Log', logFile],
     ['Next', isGateway ? 'npm run simulate -- --orders 1000   (in another terminal)' : undefined],
   ];
@@ -137,14 +150,20 @@ function printAddresses(
 }
 
 main().catch((error: unknown) => {
-  const isKnown =
-    error instanceof UsageError ||
-    error instanceof ConfigError ||
-    (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS');
-  process.stderr.write(`${isKnown ? (error as Error).message : `Holdfast could not start: ${messageOf(error)}`}\n`);
-  process.exitCode = isKnown ? 64 : 1;
+  const isUsage = error instanceof UsageError || error instanceof ConfigError || isParseError(error);
+  process.stderr.write(`${isUsage ? '' : 'Holdfast could not start. '}${messageOf(error)}\n`);
+  process.exit(isUsage ? 64 : 1);
 });
+
+function isParseError(error: unknown): boolean {
+  return String((error as { code?: string }).code).startsWith('ERR_PARSE_ARGS');
+}
 
 function messageOf(error: unknown): string {
   return redactUrl(error instanceof Error ? error.message : String(error));
+}
+
+/** With its password on a terminal, where somebody may want to attach; never in a file or a log. */
+function shown(url: string): string {
+  return process.stdout.isTTY ? url : redactUrl(url);
 }

@@ -99,8 +99,8 @@ function buildHouse(ground: Ground): House {
   return { ...ground, orders, inventory, relays };
 }
 
-/** Longer than the broker's confirm timeout of 10 s, so that a row is not taken over while its confirm may still come. */
-const LEASE_MS = 15_000;
+/** As long as the broker's confirm timeout: a later confirm costs a repetition, and a dead process's events wait no longer. */
+const LEASE_MS = 10_000;
 
 function relayOf(schema: OutboxSchema, { config, database, broker, log, metrics, embedded }: Ground): Relay {
   return new Relay({
@@ -109,7 +109,7 @@ function relayOf(schema: OutboxSchema, { config, database, broker, log, metrics,
     sweepIntervalMs: 1_000,
     sweepBatchMax: 500,
     windowMax: embedded ? 10_000 : 500,
-    backlogMax: 10_000,
+    backlogMax: 5_000,
     intakeMax: embedded ? config.INTAKE_MAX : Infinity,
     alone: embedded,
     drainMs: config.DRAIN_SECONDS * 1000,

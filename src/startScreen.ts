@@ -1,6 +1,6 @@
 /** What a start tells the terminal, a line a step; plain text, so that it reads the same in a log file. */
 export interface StartScreen {
-  /** Runs a step and prints one line for it: ✔ with its detail and time, or ✖ with what to do. Rethrows. */
+  /** Runs a step and prints one line for it: ✔ with its detail and time, or ✖. Rethrows: the last line says why, and what to do. */
   step<T>(name: string, work: () => Promise<{ value: T; detail: string }>): Promise<T>;
   line(text?: string): void;
 }
@@ -15,7 +15,7 @@ export function createStartScreen(write: (text: string) => void): StartScreen {
         write(`✔ ${name.padEnd(10)} ${detail.padEnd(58)} ${seconds.padStart(5)} s\n`);
         return value;
       } catch (error) {
-        write(`✖ ${name.padEnd(10)} ${error instanceof Error ? error.message : String(error)}\n`);
+        write(`✖ ${name.padEnd(10)} failed\n`);
         throw error;
       }
     },

@@ -7,7 +7,9 @@ const root = join(__dirname, '..');
 it('rows S2.1 to S2.18 and S2.26 are each named by a test', () => {
   const titles = readdirSync(__dirname, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.test.ts') && !file.startsWith('acceptance'))
-    .flatMap((file) => [...readFileSync(join(__dirname, file), 'utf8').matchAll(/\b(?:it|describe)(?:\.each[^'`"]*)?\(\s*['"`]([^\n]+)/g)])
+    .flatMap((file) => [
+      ...readFileSync(join(__dirname, file), 'utf8').matchAll(/\b(?:it|describe)(?:\.each[^'`"]*)?\(\s*['"`]([^\n]+)/g),
+    ])
     .map((match) => match[1]!)
     .join('\n');
   const rows = [...Array.from({ length: 18 }, (_, index) => `S2.${index + 1}`), 'S2.26'];

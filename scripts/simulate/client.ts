@@ -40,7 +40,10 @@ export function createClient({ url, connections, retryMs: defaultRetryMs, signal
       const answer = await post<Data>(body).catch((error: unknown) => ({ trouble: messageOf(error) }));
       if (!('trouble' in answer)) return answer.data;
       if (signal?.aborted) throw new Ending(exitCodes.interrupted, 'interrupted.');
-      if (performance.now() >= deadline) throw outOfReach(`Holdfast at ${url} is out of reach: ${answer.trouble}.`);
+      if (performance.now() >= deadline)
+        throw outOfReach(
+          `Holdfast at ${url} is out of reach: ${answer.trouble}. Start it (npm start), or give its address with --url.`,
+        );
       retries++;
       await new Promise((resolve) => setTimeout(resolve, Math.min(50 * 2 ** Math.min(attempt, 6), 2_000)));
     }

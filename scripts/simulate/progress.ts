@@ -61,16 +61,8 @@ interface Show {
 
 function bars({ orders, ordersSeen, placed, stream }: ProgressOptions): Show {
   const format = '{name} {bar} {value}/{total}  {detail}';
-  const multi = new MultiBar({
-    format,
-    stream,
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
-    barsize: 24,
-    hideCursor: true,
-    gracefulExit: false,
-    forceRedraw: true,
-  });
+  const look = { barCompleteChar: '█', barIncompleteChar: '░', barsize: 24, hideCursor: true };
+  const multi = new MultiBar({ ...look, format, stream, formatValue: inGroups, gracefulExit: false, forceRedraw: true });
   const placing = multi.create(orders, 0, { name: 'orders ', detail: '' });
   const deciding = multi.create(ordersSeen, 0, { name: 'decided', detail: '' });
   return {
@@ -96,6 +88,10 @@ function lines({ orders, placed, stream }: ProgressOptions): Show {
     },
     end: () => undefined,
   };
+}
+
+function inGroups(value: unknown): string {
+  return typeof value === 'number' ? grouped(value) : String(value);
 }
 
 export function grouped(value: number): string {

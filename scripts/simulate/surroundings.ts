@@ -15,7 +15,7 @@ export async function findSurroundings(given: { url?: string; rabbitmqUrl?: stri
   return {
     url: given.url ?? `http://127.0.0.1:${runtime.gatewayPort ?? 4000}/graphql`,
     databaseUrl: config.DATABASE_URL ?? runtime.databaseUrl,
-    rabbitmqUrl: given.rabbitmqUrl ?? config.RABBITMQ_URL,
+    rabbitmqUrl: given.rabbitmqUrl ?? config.RABBITMQ_URL ?? runtime.brokerUrl,
   };
 }
 

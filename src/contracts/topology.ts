@@ -4,6 +4,7 @@ export const exchanges = {
   orders: 'orders',
   inventory: 'inventory',
   orderEvents: 'order_events',
+  stockEvents: 'stock_events',
   unrouted: 'unrouted',
   deadLetters: 'dead_letters',
 } as const;

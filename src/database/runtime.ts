@@ -9,6 +9,8 @@ export interface Runtime {
   /** Of the Holdfast that wrote it. */
   pid: number;
   databaseUrl: string;
+  /** Of its RabbitMQ, where it has one. */
+  brokerUrl?: string;
   /** Where the GraphQL door listens, once it does. */
   gatewayPort?: number;
 }
@@ -19,8 +21,8 @@ export async function readRuntime(dataDir: string): Promise<Runtime | undefined>
   const stored = text === undefined ? undefined : parse(text);
   if (stored === undefined || !isAlive(stored.pid)) return undefined;
   if (stored.birth !== undefined && stored.birth !== birthOf(stored.pid)) return undefined;
-  const { pid, databaseUrl, gatewayPort } = stored;
-  return { pid, databaseUrl, gatewayPort };
+  const { pid, databaseUrl, brokerUrl, gatewayPort } = stored;
+  return { pid, databaseUrl, brokerUrl, gatewayPort };
 }
 
 /** Replaces the file whole, with this process as its owner. Mode 0600, because the URL holds the password. */

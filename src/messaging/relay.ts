@@ -17,6 +17,7 @@ export class Relay {
   /** Every row in hand, waiting or on its way, so that our own sweep does not take it a second time. */
   private readonly held = new Set<bigint>();
   private confirmed: bigint[] = [];
+  private failures = 0;
   private doorsWaiting: (() => void)[] = [];
   private removing: Promise<void> | undefined;
   private sweeping: Promise<void> = Promise.resolve();
@@ -72,7 +73,7 @@ export class Relay {
   }
 
   private async publish(row: OutboxRow) {
-    const { broker, log, metrics } = this.options;
+    const { broker, metrics } = this.options;
     try {
       await broker.publish(toPublication(row));
       metrics.messagesPublished.inc({ type: row.type, outcome: 'confirmed' });
@@ -82,12 +83,19 @@ export class Relay {
       this.held.delete(row.position);
       const outcome = error instanceof UnroutableError ? 'unroutable' : 'unconfirmed';
       metrics.messagesPublished.inc({ type: row.type, outcome });
-      log.warn(
-        { err: error, eventId: row.id, type: row.type, aggregate: row.aggregateId },
-        'event not published; the sweep will try again',
-      );
+      this.reportFailure(row, error);
     }
     this.pump();
+  }
+
+  /** A broker that goes away fails hundreds of events at once: they share a line, with the first of them as the example. */
+  private reportFailure({ id: eventId, type, aggregateId: aggregate }: OutboxRow, error: unknown) {
+    if (this.failures++ > 0) return;
+    startTimer(() => {
+      const { failures: events } = this;
+      this.failures = 0;
+      this.options.log.warn({ err: error, events, eventId, type, aggregate }, 'events not published; the sweep will try again');
+    }, 1_000).unref();
   }
 
   /** Removes in batches: what is confirmed while one statement runs goes with the next. */

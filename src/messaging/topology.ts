@@ -12,6 +12,7 @@ export const topology: Topology = {
     { name: exchanges.orders, type: 'topic', alternate: exchanges.unrouted },
     { name: exchanges.inventory, type: 'topic', alternate: exchanges.unrouted },
     { name: exchanges.orderEvents, type: 'fanout' },
+    { name: exchanges.stockEvents, type: 'fanout' },
   ],
   queues: [
     { name: queues.orderCreated, kind: 'work' },
@@ -27,7 +28,8 @@ export const topology: Topology = {
     bind('OrderFulfilled', queues.orderFulfilled),
     bind('StockReserved', queues.stockReplies),
     bind('StockRejected', queues.stockReplies),
-    ...orderEvents().map((route) => ({ exchange: route.exchange, key: route.key, to: { exchange: exchanges.orderEvents } })),
+    ...copies(exchanges.orders, exchanges.orderEvents),
+    ...copies(exchanges.inventory, exchanges.stockEvents),
   ],
 };
 
@@ -35,7 +37,11 @@ function bind(type: EventType, queue: string): Binding {
   return { exchange: routes[type].exchange, key: routes[type].key, to: { queue } };
 }
 
-/** By exact key, not `#`: so that a misspelt key on `orders` still ends in `unrouted`, where someone can find it. */
-function orderEvents() {
-  return Object.values(routes).filter((route) => route.exchange === exchanges.orders);
+/**
+ * A copy of every event of one exchange for whoever listens. By exact key, not `#`: so that an event which nobody happens to
+ * want is at home here, while a misspelt key ends in `unrouted`, where someone can find it.
+ */
+function copies(exchange: string, fanout: string): Binding[] {
+  const keys = Object.values(routes).filter((route) => route.exchange === exchange);
+  return keys.map(({ key }) => ({ exchange, key, to: { exchange: fanout } }));
 }

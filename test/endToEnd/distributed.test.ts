@@ -96,7 +96,13 @@ const url = testRabbitmqUrl('test-2');
     await broker.declare(topology);
     const body = Buffer.from('{"event":"OrderCreated","order_id":"foreign","items":[{"product_id":1,"quantity":1}]}');
     const before = (await broker.depth('order.created.inventory'))!.ready;
-    await broker.publish({ exchange: exchanges.orders, routingKey: 'order.created', body, properties: { headers: {} }, mandatory: true });
+    await broker.publish({
+      exchange: exchanges.orders,
+      routingKey: 'order.created',
+      body,
+      properties: { headers: {} },
+      mandatory: true,
+    });
     await eventually(async () => (await broker.depth('order.created.inventory'))!.ready === before + 1);
     await broker.close();
   });

@@ -91,7 +91,11 @@ describe.each(brokers)('the path of an order, broker %s', (_name, open) => {
     const response = await fetch(`${house.url}/health`);
     const { status, checks } = (await response.json()) as { status: string; checks: { name: string; status: string }[] };
     expect([response.status, status]).toEqual([200, 'UP']);
-    expect(Object.fromEntries(checks.map((check) => [check.name, check.status]))).toMatchObject({ database: 'UP', broker: 'UP', migrations: 'UP' });
+    expect(Object.fromEntries(checks.map((check) => [check.name, check.status]))).toMatchObject({
+      database: 'UP',
+      broker: 'UP',
+      migrations: 'UP',
+    });
   });
 
   it('cancels an order for more than the stock, with the figures per line (S2.9, S2.10)', async () => {

@@ -1,6 +1,15 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type GraphQLSchema, isEnumType, isInputObjectType, isInterfaceType, isObjectType, parse, printSchema, validate } from 'graphql';
+import {
+  type GraphQLSchema,
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isObjectType,
+  parse,
+  printSchema,
+  validate,
+} from 'graphql';
 
 import { ErrorCode } from '../../src/graphql';
 import { playgroundTabs } from '../../src/gateway/playgroundTabs';
@@ -41,7 +50,8 @@ it('describes every type, field, argument and value', () => {
 it('says every refusal through one interface with a code', () => {
   const errors = Object.values(schema.getTypeMap()).filter((type) => type.name.endsWith('Error') && isObjectType(type));
   expect(errors.length).toBeGreaterThan(5);
-  for (const error of errors) expect(isObjectType(error) && error.getInterfaces().map((one) => one.name)).toEqual(['ErrorResult']);
+  for (const error of errors)
+    expect(isObjectType(error) && error.getInterfaces().map((one) => one.name)).toEqual(['ErrorResult']);
   expect(Object.keys(ErrorCode)).toEqual(Object.values(ErrorCode));
 });
 

@@ -40,14 +40,21 @@ export function startHoldfast(environment: Record<string, string>, ...args: stri
   };
 
   async function url() {
-    const found = await eventually(() => /Health +(http:\S+)\/health/.exec(screen)?.[1] ?? (hasEnded ? 'ended' : undefined), 60_000);
+    const found = await eventually(
+      () => /Health +(http:\S+)\/health/.exec(screen)?.[1] ?? (hasEnded ? 'ended' : undefined),
+      60_000,
+    );
     if (found === 'ended') throw new Error(`Holdfast ended before it was ready:\n${screen}${complaints}`);
     return found;
   }
 
   async function ask<T>(query: string, variables?: Record<string, unknown>): Promise<T> {
     const headers = { 'content-type': 'application/json' };
-    const response = await fetch(`${await url()}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
+    const response = await fetch(`${await url()}/graphql`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ query, variables }),
+    });
     const { data, errors } = (await response.json()) as { data: T; errors?: object };
     if (errors) throw new Error(`GraphQL failed: ${JSON.stringify(errors)}`);
     return data;

@@ -75,7 +75,11 @@ interface RunningNode {
 }
 
 function handleOf({ server, dataDir, settings, environment, node, epmd }: RunningNode): PrivateRabbitmq {
+  // A process that ends at once, by a second signal or a fault, must not leave its node behind.
+  const endWithUs = () => [node, epmd].forEach((child) => child.kill('SIGTERM'));
+  process.once('exit', endWithUs);
   const end = async (signal: NodeJS.Signals) => {
+    process.removeListener('exit', endWithUs);
     await endProcess(node, signal);
     await endProcess(epmd, 'SIGTERM');
     rmSync(join(dataDir, 'processes.json'), { force: true });
@@ -113,6 +117,8 @@ function nodeEnvironment(dataDir: string, settings: NodeSettings): NodeJS.Proces
     RABBITMQ_LOGS: join(dataDir, 'log', 'rabbit.log'),
     RABBITMQ_ENABLED_PLUGINS_FILE: join(dataDir, 'enabled_plugins'),
     RABBITMQ_CONFIG_FILE: join(dataDir, 'rabbitmq'),
+    RABBITMQ_CONFIG_FILES: join(dataDir, 'none', '*.conf'),
+    RABBITMQ_ADVANCED_CONFIG_FILE: join(dataDir, 'none', 'advanced'),
     RABBITMQ_CONF_ENV_FILE: join(dataDir, 'none'),
     // The script then becomes the node instead of a shell that watches it: one process, whose pid we know and may signal.
     RUNNING_UNDER_SYSTEMD: 'true',

@@ -1,0 +1,260 @@
+import { sql, type Sql } from '../../src/database';
+import { type AuditCheck, type AuditedLine, type AuditScope, type ForeignOrder } from './scope';
+
+/**
+ * What must hold of orders and stock, each with the statement that finds where it does not. The I-numbers are those of the
+ * invariants in the reliability plan: I4 is "no stock reserved twice for an order line", and so on.
+ */
+export const auditChecks: readonly AuditCheck[] = [
+  {
+    name: 'acknowledged orders are stored',
+    group: 'lost',
+    promise: 'Every order a client was told of is in the database, under its key and with the lines that were sent (I12, I13).',
+    byJournal: true,
+    breaks: lost,
+  },
+  {
+    name: 'foreign orders are answered',
+    group: 'lost',
+    promise: 'Every foreign order has a reservation, and heard on `inventory` what was decided, and nothing else.',
+    breaks: ({ foreign }) => sql`
+      SELECT told.order_id || ': heard ' || coalesce(nullif(told.answer, ''), 'nothing') || ', stored '
+        || coalesce(reservation.status::text, 'nothing') AS line
+      FROM (${foreignTable(foreign)}) AS told
+      LEFT JOIN inventory.reservations AS reservation USING (order_id)
+      WHERE told.answer IS DISTINCT FROM CASE reservation.status
+        WHEN 'ACTIVE' THEN 'StockReserved' WHEN 'REJECTED' THEN 'StockRejected' END`,
+  },
+  {
+    name: 'one order per idempotency key',
+    group: 'duplicated',
+    promise: 'No two orders have the same customer and idempotency key (I12).',
+    breaks: (scope) => sql`
+      SELECT customer_id || ' / ' || idempotency_key || ': ' || count(*) || ' orders' AS line
+      FROM orders.orders WHERE customer_id = ANY(${scope.customers}::text[])
+      GROUP BY customer_id, idempotency_key HAVING count(*) > 1 AND idempotency_key IS NOT NULL`,
+  },
+  {
+    name: 'one decision per order',
+    group: 'duplicated',
+    promise: 'An order leaves PENDING once and closes once (I8, I11).',
+    breaks: (scope) => sql`
+      SELECT order_id || ': left ' || coalesce(from_status::text, 'nothing') || ' ' || count(*) || ' times' AS line
+      FROM orders.order_history WHERE order_id IN (${ourIds(scope)})
+      GROUP BY order_id, from_status HAVING count(*) > 1`,
+  },
+  {
+    name: 'one movement per reserved line',
+    group: 'duplicated',
+    promise: 'What was ever reserved for an order moved each of its lines exactly once, by its quantity (I4, I11).',
+    breaks: (scope) => sql`
+      SELECT order_id || ' / product ' || product_id || ': holds ' || coalesce(line.quantity, 0) || ', reserved in '
+        || coalesce(moved.times, 0) || ' movements of ' || coalesce(moved.units, 0) AS line
+      FROM (SELECT * FROM inventory.reservation_lines WHERE product_id = ANY(${scope.productIds}::int[])) AS line
+      FULL JOIN (
+        SELECT order_id, product_id, count(*) AS times, sum(reserved_delta) AS units FROM inventory.movements
+        WHERE product_id = ANY(${scope.productIds}::int[]) AND kind = 'RESERVE' GROUP BY order_id, product_id
+      ) AS moved USING (order_id, product_id)
+      WHERE moved.times IS DISTINCT FROM 1 OR moved.units IS DISTINCT FROM line.quantity`,
+  },
+  {
+    name: 'every order is decided',
+    group: 'stuck',
+    atRest: true,
+    promise: 'At rest no order is PENDING (I5).',
+    breaks: (scope) => sql`
+      SELECT id || ': PENDING since ' || created_at AS line
+      FROM orders.orders WHERE customer_id = ANY(${scope.customers}::text[]) AND status = 'PENDING'`,
+  },
+  {
+    name: 'every event is out',
+    group: 'stuck',
+    atRest: true,
+    promise: 'At rest no event of these orders waits in an outbox (I9).',
+    breaks: (scope) => sql`
+      SELECT aggregate_id || ': ' || type || ' not published since ' || created_at AS line
+      FROM (SELECT * FROM orders.outbox UNION ALL SELECT * FROM inventory.outbox) AS waiting
+      WHERE aggregate_id IN (${ourIds(scope)}) OR aggregate_id = ANY(${scope.foreign.map((order) => order.orderId)}::text[])`,
+  },
+  {
+    name: 'nothing is sold twice',
+    group: 'oversold',
+    promise: 'Confirmed orders together hold no more units of a product than it started with and was given since (I14).',
+    breaks: (scope) => sql`
+      SELECT 'product ' || product_id || ': sold ' || sold.units || ' of ' || coalesce(had.units, 0) AS line
+      FROM (${sold(scope.productIds)}) AS sold LEFT JOIN (${had(scope.productIds)}) AS had USING (product_id)
+      WHERE sold.units > coalesce(had.units, 0)`,
+  },
+  {
+    name: 'counters are possible',
+    group: 'oversold',
+    promise: 'Of every product, 0 ≤ reserved ≤ on hand (I1).',
+    breaks: (scope) => sql`
+      SELECT 'product ' || product_id || ': on hand ' || on_hand || ', reserved ' || reserved AS line
+      FROM inventory.stock WHERE product_id = ANY(${scope.productIds}::int[]) AND NOT (0 <= reserved AND reserved <= on_hand)`,
+  },
+  {
+    name: 'counters are the sum of movements',
+    group: 'oversold',
+    promise: 'On hand and reserved are what the movements add up to (I2).',
+    breaks: (scope) => sql`
+      SELECT 'product ' || product_id || ': on hand ' || on_hand || ', moved ' || coalesce(moved.on_hand_delta, 0)
+        || '; reserved ' || reserved || ', moved ' || coalesce(moved.reserved_delta, 0) AS line
+      FROM inventory.stock
+      LEFT JOIN (
+        SELECT product_id, sum(on_hand_delta) AS on_hand_delta, sum(reserved_delta) AS reserved_delta
+        FROM inventory.movements WHERE product_id = ANY(${scope.productIds}::int[]) GROUP BY product_id
+      ) AS moved USING (product_id)
+      WHERE product_id = ANY(${scope.productIds}::int[])
+        AND (on_hand <> coalesce(moved.on_hand_delta, 0) OR reserved <> coalesce(moved.reserved_delta, 0))`,
+  },
+  {
+    name: 'reserved is what reservations hold',
+    group: 'oversold',
+    promise: 'Reserved is the sum of the lines of ACTIVE reservations (I3).',
+    breaks: (scope) => sql`
+      SELECT 'product ' || product_id || ': reserved ' || reserved || ', held ' || coalesce(held.units, 0) AS line
+      FROM inventory.stock
+      LEFT JOIN (
+        SELECT product_id, sum(quantity) AS units
+        FROM inventory.reservation_lines JOIN inventory.reservations USING (order_id)
+        WHERE status = 'ACTIVE' AND product_id = ANY(${scope.productIds}::int[]) GROUP BY product_id
+      ) AS held USING (product_id)
+      WHERE product_id = ANY(${scope.productIds}::int[]) AND reserved <> coalesce(held.units, 0)`,
+  },
+  {
+    name: 'confirmed orders hold their lines',
+    group: 'mismatched',
+    atRest: true,
+    promise: 'A CONFIRMED order has an ACTIVE reservation of exactly its lines, a FULFILLED one a COMMITTED (I6, I7).',
+    breaks: (scope) => sql`
+      SELECT orders.id || ': ' || orders.status || ' ' || coalesce(ordered.lines, 'no lines') || ', reservation '
+        || coalesce(reservation.status::text, 'none') || ' ' || coalesce(held.lines, 'no lines') AS line
+      FROM (${ours(scope)}) AS orders
+      LEFT JOIN inventory.reservations AS reservation ON reservation.order_id = orders.id
+      LEFT JOIN LATERAL (${linesOf('orders', 'order_items')} WHERE order_id = orders.id) AS ordered ON true
+      LEFT JOIN LATERAL (${linesOf('inventory', 'reservation_lines')} WHERE order_id = orders.id) AS held ON true
+      WHERE (orders.status = 'CONFIRMED' OR orders.status = 'FULFILLED')
+        AND (reservation.status::text IS DISTINCT FROM CASE orders.status WHEN 'CONFIRMED' THEN 'ACTIVE' ELSE 'COMMITTED' END
+             OR ordered.lines IS DISTINCT FROM held.lines)`,
+  },
+  {
+    name: 'cancelled orders hold nothing',
+    group: 'mismatched',
+    atRest: true,
+    promise: 'At rest a CANCELLED order has no reservation that is ACTIVE or COMMITTED (I6).',
+    breaks: (scope) => sql`
+      SELECT orders.id || ': CANCELLED, reservation ' || reservation.status AS line
+      FROM (${ours(scope)}) AS orders JOIN inventory.reservations AS reservation ON reservation.order_id = orders.id
+      WHERE orders.status = 'CANCELLED' AND reservation.status IN ('ACTIVE', 'COMMITTED')`,
+  },
+  {
+    name: 'foreign orders hold their lines',
+    group: 'mismatched',
+    promise: 'The reservation of a foreign order holds exactly the lines that were sent, or nothing when it was rejected (I7).',
+    breaks: ({ foreign }) => sql`
+      SELECT told.order_id || ': sent ' || told.lines || ', ' || reservation.status || ' ' || coalesce(held.lines, 'no lines') AS line
+      FROM (${foreignTable(foreign)}) AS told
+      JOIN inventory.reservations AS reservation USING (order_id)
+      LEFT JOIN LATERAL (${linesOf('inventory', 'reservation_lines')} WHERE order_id = told.order_id) AS held ON true
+      WHERE held.lines IS DISTINCT FROM CASE WHEN reservation.status <> 'REJECTED' THEN told.lines END`,
+  },
+  {
+    name: 'histories are whole',
+    group: 'mismatched',
+    promise: 'The history of an order leads from PENDING to its status, in allowed steps without a gap (I8).',
+    breaks: (scope) => sql`
+      WITH orders AS (${ours(scope)}), step AS (
+        SELECT history.*, lag(to_status) OVER life AS before, row_number() OVER life AS place
+        FROM orders.order_history AS history JOIN orders ON orders.id = history.order_id
+        WINDOW life AS (PARTITION BY order_id ORDER BY history.version)
+      )
+      SELECT order_id || ': ' || coalesce(from_status::text, 'nothing') || ' to ' || to_status || ' as version ' || version AS line
+      FROM step
+      WHERE from_status IS DISTINCT FROM before OR version <> place
+         OR (coalesce(from_status::text, ''), to_status::text) NOT IN
+            (('', 'PENDING'), ('PENDING', 'CONFIRMED'), ('PENDING', 'CANCELLED'), ('CONFIRMED', 'FULFILLED'), ('CONFIRMED', 'CANCELLED'))
+      UNION ALL
+      SELECT orders.id || ': ' || orders.status || ', its history ends in ' || coalesce(step.to_status::text, 'nothing')
+      FROM orders LEFT JOIN step ON step.order_id = orders.id AND step.version = orders.version
+      WHERE step.to_status IS DISTINCT FROM orders.status`,
+  },
+  {
+    name: 'short stock is sold to the last unit',
+    group: 'mismatched',
+    promise: 'A product that more was wanted of than there was is sold out: no unit stays behind while an order is refused.',
+    breaks: (scope) => sql`
+      SELECT 'product ' || product_id || ': sold ' || coalesce(sold.units, 0) || ' of ' || had.units AS line
+      FROM (${had(scope.soldOutProductIds)}) AS had LEFT JOIN (${sold(scope.soldOutProductIds)}) AS sold USING (product_id)
+      WHERE coalesce(sold.units, 0) <> had.units`,
+  },
+];
+
+/** I12, I13. An order under another key than its own would be the second order of that key. */
+function lost({ acknowledged }: AuditScope): Sql {
+  return sql`
+    SELECT told.order_id || CASE
+      WHEN orders.id IS NULL THEN ': acknowledged, and not in the database'
+      WHEN (orders.customer_id, orders.idempotency_key) IS DISTINCT FROM (told.customer_id, told.idempotency_key) THEN
+        ': acknowledged for ' || told.customer_id || ' / ' || told.idempotency_key || ', stored for '
+          || orders.customer_id || ' / ' || coalesce(orders.idempotency_key, 'no key')
+      ELSE ': sent ' || told.lines || ', stored ' || coalesce(stored.lines, 'no lines') END AS line
+    FROM unnest(
+      ${acknowledged.map((order) => order.orderId)}::text[],
+      ${acknowledged.map((order) => order.customerId)}::text[],
+      ${acknowledged.map((order) => order.idempotencyKey)}::text[],
+      ${acknowledged.map((order) => inWords(order.lines))}::text[]
+    ) AS told(order_id, customer_id, idempotency_key, lines)
+    LEFT JOIN orders.orders ON orders.id = told.order_id
+    LEFT JOIN LATERAL (${linesOf('orders', 'order_items')} WHERE order_id = told.order_id) AS stored ON true
+    WHERE orders.id IS NULL OR stored.lines IS DISTINCT FROM told.lines
+       OR (orders.customer_id, orders.idempotency_key) IS DISTINCT FROM (told.customer_id, told.idempotency_key)`;
+}
+
+function ours({ customers }: AuditScope): Sql {
+  return sql`SELECT id, status, version FROM orders.orders WHERE customer_id = ANY(${customers}::text[])`;
+}
+
+function ourIds(scope: AuditScope): Sql {
+  return sql`SELECT id FROM (${ours(scope)}) AS ours`;
+}
+
+/** Lines as `product × quantity`, by product id, to be compared as text; the caller adds the WHERE. Null when there are none. */
+function linesOf(schema: 'orders' | 'inventory', table: 'order_items' | 'reservation_lines'): Sql {
+  const from = schema === 'orders' && table === 'order_items' ? sql`orders.order_items` : sql`inventory.reservation_lines`;
+  return sql`SELECT string_agg(product_id || '×' || quantity, ' ' ORDER BY product_id) AS lines FROM ${from}`;
+}
+
+function inWords(lines: AuditedLine[]): string {
+  const byProduct = [...lines].sort((a, b) => a.productId - b.productId);
+  return byProduct.map(({ productId, quantity }) => `${productId}×${quantity}`).join(' ');
+}
+
+function foreignTable(foreign: ForeignOrder[]): Sql {
+  return sql`
+    SELECT * FROM unnest(
+      ${foreign.map((order) => order.orderId)}::text[],
+      ${foreign.map((order) => inWords(order.lines))}::text[],
+      ${foreign.map((order) => [...new Set(order.answers)].join(' and '))}::text[]
+    ) AS told(order_id, lines, answer)`;
+}
+
+/** What orders and inventory say is gone: our confirmed orders by their own lines, foreign ones by their reservations. */
+export function sold(productIds: number[]): Sql {
+  return sql`
+    SELECT product_id, sum(quantity) AS units FROM (
+      SELECT product_id, quantity FROM orders.order_items JOIN orders.orders ON orders.id = order_items.order_id
+      WHERE product_id = ANY(${productIds}::int[]) AND status IN ('CONFIRMED', 'FULFILLED')
+      UNION ALL
+      SELECT product_id, quantity FROM inventory.reservation_lines JOIN inventory.reservations USING (order_id)
+      WHERE product_id = ANY(${productIds}::int[]) AND status IN ('ACTIVE', 'COMMITTED')
+        AND NOT EXISTS (SELECT FROM orders.orders WHERE orders.id = reservation_lines.order_id)
+    ) AS taken GROUP BY product_id`;
+}
+
+/** Every unit that came in or was taken out by hand. */
+function had(productIds: number[]): Sql {
+  return sql`
+    SELECT product_id, sum(on_hand_delta) AS units FROM inventory.movements
+    WHERE product_id = ANY(${productIds}::int[]) AND kind <> 'COMMIT' GROUP BY product_id`;
+}
