@@ -48,7 +48,7 @@ async function start(ground: LaidGround, { roles, seed: wantsSeed }: Options, sc
   undo.add(async () => {
     health.startDraining();
     await running.stop();
-    screen.line(`${broker.unsettled()} messages unsettled`);
+    screen.line(`roles stopped, ${broker.unsettled()} messages unsettled`);
   });
   // For the scripts beside it; with a DATABASE_URL of their own they need none.
   if (!config.DATABASE_URL) await writeRuntime(config.HOLDFAST_DATA, { databaseUrl, brokerUrl, gatewayPort: running.port });

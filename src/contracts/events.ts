@@ -32,6 +32,14 @@ export const rejectedLine = z.looseObject({
 export const cancellationCode = z.enum([...rejectionCode.options, 'PAYMENT_DECLINED', 'EXPIRED', 'REQUESTED']);
 
 const lines = z.array(orderLine).min(1).max(1_000);
+const product = {
+  product_id: productId,
+  sku: z.string(),
+  name: z.string(),
+  price: minorUnits,
+  currency: z.string().length(3),
+  active: z.boolean(),
+};
 
 /**
  * Every event, once. Objects are loose: a newer version with more fields is understood, and what is not known is kept.
@@ -87,24 +95,8 @@ export const events = {
     reserved: z.int().min(0),
     available: z.int().min(0),
   }),
-  ProductCreated: z.looseObject({
-    event: z.literal('ProductCreated'),
-    product_id: productId,
-    sku: z.string(),
-    name: z.string(),
-    price: minorUnits,
-    currency: z.string().length(3),
-    active: z.boolean(),
-  }),
-  ProductUpdated: z.looseObject({
-    event: z.literal('ProductUpdated'),
-    product_id: productId,
-    sku: z.string(),
-    name: z.string(),
-    price: minorUnits,
-    currency: z.string().length(3),
-    active: z.boolean(),
-  }),
+  ProductCreated: z.looseObject({ event: z.literal('ProductCreated'), ...product }),
+  ProductUpdated: z.looseObject({ event: z.literal('ProductUpdated'), ...product }),
 } as const;
 
 export type EventType = keyof typeof events;

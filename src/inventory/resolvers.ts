@@ -30,8 +30,8 @@ export class ProductResolver {
     description: 'A product by id or by sku, exactly one of the two; null when there is none.',
   })
   async product(
-    @Arg('id', () => Int, { nullable: true }) id?: number | null,
-    @Arg('sku', () => String, { nullable: true }) sku?: string | null,
+    @Arg('id', () => Int, { nullable: true, description: 'By its id.' }) id?: number | null,
+    @Arg('sku', () => String, { nullable: true, description: 'By its sku.' }) sku?: string | null,
   ): Promise<Product | null> {
     const key = keyOf({ productId: id, sku });
     const view = key && (await this.inventory.product(key));
@@ -55,7 +55,7 @@ export class ProductResolver {
 
   @Mutation(() => ProductResultUnion, { description: 'Adds a product with its stock.' })
   async createProduct(
-    @Arg('input', () => CreateProductInput) input: CreateProductInput,
+    @Arg('input', () => CreateProductInput, { description: 'The product to add.' }) input: CreateProductInput,
     @Ctx() { correlationId }: RequestContext,
   ) {
     return toProductResult(await this.inventory.createProduct(input, correlationId));
@@ -63,26 +63,35 @@ export class ProductResolver {
 
   @Mutation(() => ProductResultUnion, { description: 'Changes the name, the price or whether it is for sale.' })
   async updateProduct(
-    @Arg('productId', () => Int) productId: number,
-    @Arg('input', () => UpdateProductInput) input: UpdateProductInput,
+    @Arg('productId', () => Int, { description: 'The product.' }) productId: number,
+    @Arg('input', () => UpdateProductInput, { description: 'What to change.' }) input: UpdateProductInput,
     @Ctx() { correlationId }: RequestContext,
   ) {
     return toProductResult(await this.inventory.updateProduct(productId, input, correlationId));
   }
 
   @Mutation(() => ProductResultUnion, { description: 'Takes a product off sale. Its stock and its orders stay.' })
-  async deactivateProduct(@Arg('productId', () => Int) productId: number, @Ctx() { correlationId }: RequestContext) {
+  async deactivateProduct(
+    @Arg('productId', () => Int, { description: 'The product.' }) productId: number,
+    @Ctx() { correlationId }: RequestContext,
+  ) {
     return toProductResult(await this.inventory.updateProduct(productId, { active: false }, correlationId));
   }
 
   @Mutation(() => StockResultUnion, { description: 'Adds or takes units.' })
-  async adjustStock(@Arg('input', () => AdjustStockInput) input: AdjustStockInput, @Ctx() { correlationId }: RequestContext) {
+  async adjustStock(
+    @Arg('input', () => AdjustStockInput, { description: 'What came or went, and why.' }) input: AdjustStockInput,
+    @Ctx() { correlationId }: RequestContext,
+  ) {
     const product = keyOf(input);
     return product ? toStockResult(await this.inventory.adjustStock({ ...input, product }, correlationId)) : oneOf();
   }
 
   @Mutation(() => StockResultUnion, { description: 'Sets the units to a count, if nobody changed them since (compare and set).' })
-  async setStock(@Arg('input', () => SetStockInput) input: SetStockInput, @Ctx() { correlationId }: RequestContext) {
+  async setStock(
+    @Arg('input', () => SetStockInput, { description: 'What was counted, and why.' }) input: SetStockInput,
+    @Ctx() { correlationId }: RequestContext,
+  ) {
     const product = keyOf(input);
     return product ? toStockResult(await this.inventory.setStock({ ...input, product }, correlationId)) : oneOf();
   }

@@ -27,7 +27,7 @@ export class OrderResolver {
   constructor(private readonly orders: OrdersContext) {}
 
   @Query(() => Order, { nullable: true, description: 'An order by its id; null when there is none.' })
-  async order(@Arg('id', () => ID) id: string): Promise<Order | null> {
+  async order(@Arg('id', () => ID, { description: 'The id of the order.' }) id: string): Promise<Order | null> {
     const [view] = await this.orders.find([id]);
     return view ? Order.of(view) : null;
   }
@@ -50,7 +50,10 @@ export class OrderResolver {
   @Mutation(() => CreateOrderResultUnion, {
     description: 'Places an order. It is PENDING and safe when this answers; it is CONFIRMED or CANCELLED moments later.',
   })
-  async createOrder(@Arg('input', () => CreateOrderInput) input: CreateOrderInput, @Ctx() context: RequestContext) {
+  async createOrder(
+    @Arg('input', () => CreateOrderInput, { description: 'What to order, and for whom.' }) input: CreateOrderInput,
+    @Ctx() context: RequestContext,
+  ) {
     const withKey = { ...input, idempotencyKey: input.idempotencyKey ?? context.idempotencyKey };
     const [result] = await this.place([withKey], context);
     return result!;
@@ -59,7 +62,11 @@ export class OrderResolver {
   @Mutation(() => [CreateOrderResultUnion], {
     description: `Places up to ${ORDERS_PER_CALL_MAX} orders; each is accepted or refused by itself, and answered in its place.`,
   })
-  async createOrders(@Arg('inputs', () => [CreateOrderInput]) inputs: CreateOrderInput[], @Ctx() context: RequestContext) {
+  async createOrders(
+    @Arg('inputs', () => [CreateOrderInput], { description: 'The orders, each with a key of its own.' })
+    inputs: CreateOrderInput[],
+    @Ctx() context: RequestContext,
+  ) {
     if (inputs.length <= ORDERS_PER_CALL_MAX) return this.place(inputs, context);
     const message = `holds ${inputs.length} orders; at most ${ORDERS_PER_CALL_MAX} are taken at once`;
     return [ValidationError.of([{ path: 'inputs', code: 'too_big', message }])];
@@ -69,7 +76,7 @@ export class OrderResolver {
     description: 'Cancels an order that is PENDING or CONFIRMED and releases its stock. Repeating it is safe.',
   })
   async cancelOrder(
-    @Arg('orderId', () => ID) orderId: string,
+    @Arg('orderId', () => ID, { description: 'The order.' }) orderId: string,
     @Arg('message', () => String, { nullable: true, description: 'Why, for people; up to 500 characters.' })
     message?: string | null,
   ) {
@@ -79,7 +86,7 @@ export class OrderResolver {
   @Mutation(() => CloseOrderResultUnion, {
     description: 'Marks a CONFIRMED order as FULFILLED: its goods have left the house. Repeating it is safe.',
   })
-  async fulfilOrder(@Arg('orderId', () => ID) orderId: string) {
+  async fulfilOrder(@Arg('orderId', () => ID, { description: 'The order.' }) orderId: string) {
     return this.closed(await this.orders.fulfil(orderId), 'fulfilled');
   }
 

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -64,7 +66,7 @@ it('prints its first screen line by line, and takes the first order', async () =
   const id = await place(holdfast, 'first');
   await eventually(async () => (await statusOf(holdfast, id)) === 'CONFIRMED', 1_000);
   expect(await holdfast.end('SIGTERM')).toBe(0);
-  expect(holdfast.screen()).toContain('stopped, 0 messages unsettled');
+  expect(holdfast.screen()).toContain('roles stopped, 0 messages unsettled\nstopped');
   expect(holdfast.complaints()).toBe('');
 });
 
@@ -100,13 +102,43 @@ it('SIGTERM under load: what was acknowledged is decided before it ends, and not
   await eventually(() => acknowledged.length >= 20);
   expect(await first.end('SIGTERM')).toBe(0);
   await Promise.allSettled(placing);
-  expect(first.screen()).toContain('stopped, 0 messages unsettled');
+  expect(first.screen()).toContain('roles stopped, 0 messages unsettled\nstopped');
 
   const second = start();
   const statuses = await Promise.all(acknowledged.map((id) => statusOf(second, id)));
   expect(statuses).not.toContain(undefined);
   expect(statuses).not.toContain('PENDING');
   expect(await second.end('SIGTERM')).toBe(0);
+});
+
+it('a signal during the start takes back what was started, and two within a second are one', async () => {
+  const first = start({ RABBITMQ_URL: 'amqp://127.0.0.1:9' });
+  await eventually(() => first.screen().includes('✔ migrate'));
+  first.signal('SIGINT');
+  first.signal('SIGINT');
+  expect(await first.ended).toBe(0);
+  expect(first.screen()).toContain('stopped');
+  const second = start();
+  await second.url();
+});
+
+it('a later second signal ends at once', async () => {
+  const holdfast = start({ DRAIN_SECONDS: '60' });
+  const url = await holdfast.url();
+  // A request whose body never ends keeps the door open while it drains.
+  const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined);
+  const head = 'host: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\nexpect: 100-continue\r\n\r\n';
+  socket.write(`POST /graphql HTTP/1.1\r\n${head}`);
+  await once(socket, 'data');
+  holdfast.signal('SIGTERM');
+  let hasEnded = false;
+  void holdfast.ended.then(() => (hasEnded = true));
+  await eventually(() => {
+    holdfast.signal('SIGTERM');
+    return hasEnded;
+  });
+  expect(await holdfast.ended).toBe(130);
+  socket.destroy();
 });
 
 it('a second one on the same data is refused with a line that names the first', async () => {
@@ -135,7 +167,7 @@ it.each([
   [['--frobnicate'], {}, '--frobnicate'],
   [[], { PORT: 'http', CURRENCY: 'euro' }, 'PORT: must be a number'],
 ])('wrong options %j %j end with 64 and a line', async (args, environment, line) => {
-  const holdfast = start(environment as Record<string, string>, ...args);
+  const holdfast = start(environment, ...args);
   expect(await holdfast.ended).toBe(64);
   expect(holdfast.complaints()).toContain(line);
 });

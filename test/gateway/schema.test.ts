@@ -1,11 +1,14 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  type GraphQLField,
+  type GraphQLInputField,
   type GraphQLSchema,
   isEnumType,
   isInputObjectType,
   isInterfaceType,
   isObjectType,
+  isSpecifiedScalarType,
   parse,
   printSchema,
   validate,
@@ -35,14 +38,14 @@ it('describes every type, field, argument and value', () => {
   const nameless: string[] = [];
   const check = (name: string, { description }: { description?: string | null }) => description || nameless.push(name);
   for (const type of Object.values(schema.getTypeMap())) {
-    if (type.name.startsWith('__') || ['Query', 'Mutation', 'String', 'Int', 'Boolean', 'ID'].includes(type.name)) continue;
-    check(type.name, type);
-    if (isEnumType(type)) type.getValues().forEach((value) => check(`${type.name}.${value.name}`, value));
+    if (type.name.startsWith('__') || isSpecifiedScalarType(type)) continue;
+    if (type !== schema.getQueryType() && type !== schema.getMutationType()) check(type.name, type);
+    if (isEnumType(type)) for (const value of type.getValues()) check(`${type.name}.${value.name}`, value);
     if (!isObjectType(type) && !isInterfaceType(type) && !isInputObjectType(type)) continue;
-    for (const field of Object.values(type.getFields())) check(`${type.name}.${field.name}`, field);
-  }
-  for (const type of [schema.getQueryType()!, schema.getMutationType()!]) {
-    for (const field of Object.values(type.getFields())) check(`${type.name}.${field.name}`, field);
+    for (const field of Object.values<GraphQLField<unknown, unknown> | GraphQLInputField>(type.getFields())) {
+      check(`${type.name}.${field.name}`, field);
+      if ('args' in field) for (const arg of field.args) check(`${type.name}.${field.name}(${arg.name})`, arg);
+    }
   }
   expect(nameless).toEqual([]);
 });
