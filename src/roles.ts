@@ -1,14 +1,14 @@
 import { buildSchema, type ClassType } from 'type-graphql';
 
 import { type Config } from './config';
-import { exchanges, queues } from './contracts';
-import { pendingMigrations, type Database } from './database';
+import { type Database } from './database';
 import { createGraphql, playgroundRoutes, probeRoutes, startHttpServer } from './gateway';
 import { createInventory, ProductResolver, seedProducts, type InventoryContext, type SeedOutcome } from './inventory';
-import { Consumer, createOutbox, outboxLag, Relay, topology } from './messaging';
+import { Consumer, createOutbox, Relay, topology } from './messaging';
 import { type Broker, type Handlers, type OutboxSchema } from './messaging';
 import { type Health, type Logger, type Metrics } from './observability';
 import { createOrders, OrderResolver, type OrdersContext } from './orders';
+import { watch } from './watch';
 
 /**
  * The roles a process can play. Embedded is all of them in one process; distributed is one process each, any number of each.
@@ -50,7 +50,7 @@ export async function startRoles(names: readonly RoleName[], ground: Ground): Pr
     const house = buildHouse(ground);
     for (const relay of relaysOf(names, house)) stops.push(await started(relay));
     for (const name of names) for (const end of await consuming[name](house)) stops.push(end);
-    watch(house, names);
+    watch({ ...house, outboxes: outboxesFor(names), ...countsOf(names, house) });
     const http = await openDoors(names, house);
     stops.push(
       () => settleInHand(house),
@@ -123,8 +123,20 @@ const outboxesOf: Record<RoleName, OutboxSchema[]> = {
   inventory: ['inventory'],
 };
 
+function outboxesFor(names: readonly RoleName[]): OutboxSchema[] {
+  return [...new Set(names.flatMap((name) => outboxesOf[name]))];
+}
+
 function relaysOf(names: readonly RoleName[], { relays }: House): Relay[] {
-  return [...new Set(names.flatMap((name) => outboxesOf[name]))].map((schema) => relays[schema]);
+  return outboxesFor(names).map((schema) => relays[schema]);
+}
+
+/** One role counts for all of its kind, so that the same figure is not queried by every process. */
+function countsOf(names: readonly RoleName[], { orders, inventory }: House) {
+  return {
+    pendingOrders: names.includes('orders') ? () => orders.pending() : undefined,
+    stockViolations: names.includes('inventory') ? () => inventory.violations() : undefined,
+  };
 }
 
 async function started(relay: Relay) {
@@ -210,57 +222,4 @@ export function buildGraphqlSchema(...resolvers: [OrderResolver, ProductResolver
     container: { get: (resolver: ClassType) => instances.get(resolver) },
     validate: false,
   });
-}
-
-/** What the operator can ask of this process. */
-function watch(house: House, names: readonly RoleName[]) {
-  const { health, database, broker, metrics } = house;
-  health.register('database', async () => {
-    await database.$queryRaw`SELECT 1`;
-    return { ok: true, detail: 'answers' };
-  });
-  health.register('migrations', async () => {
-    const pending = await pendingMigrations(database);
-    return {
-      ok: pending.length === 0,
-      detail: pending.length === 0 ? 'current' : `pending: ${pending.join(', ')}; run npm run migrate`,
-    };
-  });
-  health.register('broker', () => {
-    const { state, detail } = broker.status();
-    return Promise.resolve({ ok: state === 'ready', detail: `${broker.name} ${state}: ${detail}` });
-  });
-  metrics.onCollect(() => collectOutboxes(house, names));
-  metrics.onCollect(() => collectQueues(house));
-  if (names.includes('orders')) metrics.onCollect(() => collectPending(house));
-  if (names.includes('inventory')) metrics.onCollect(() => collectViolations(house));
-}
-
-async function collectOutboxes({ database, metrics }: House, names: readonly RoleName[]) {
-  for (const schema of new Set(names.flatMap((name) => outboxesOf[name]))) {
-    const lag = await outboxLag(database, schema);
-    metrics.outboxPending.set({ outbox: schema }, lag.pending);
-    metrics.outboxOldestAge.set({ outbox: schema }, lag.oldestAgeSeconds);
-  }
-}
-
-async function collectQueues({ broker, metrics }: House) {
-  for (const queue of [queues.orderCreated, queues.orderCancelled, queues.orderFulfilled, queues.stockReplies]) {
-    const dead = await broker.depth(`${queue}.dead`);
-    metrics.deadLetters.set({ queue }, dead?.ready ?? 0);
-  }
-  const unrouted = await broker.depth(exchanges.unrouted);
-  metrics.deadLetters.set({ queue: exchanges.unrouted }, unrouted?.ready ?? 0);
-}
-
-async function collectPending({ orders, metrics }: House) {
-  const { pending, oldestSeconds } = await orders.pending();
-  metrics.ordersPending.set(pending);
-  metrics.orderOldestPending.set(oldestSeconds);
-}
-
-async function collectViolations({ inventory, metrics }: House) {
-  const violations = await inventory.violations();
-  metrics.stockInvariantViolations.set({ kind: 'negative' }, violations.negative);
-  metrics.stockInvariantViolations.set({ kind: 'oversold' }, violations.oversold);
 }

@@ -93,7 +93,7 @@ function orderMetrics(registry: Registry) {
     stockInvariantViolations: gauge(
       registry,
       'holdfast_stock_invariant_violations',
-      'Products whose counters break a rule: negative, oversold or ledger_drift. Anything but 0 is an emergency.',
+      'Products whose counters break a rule: negative or oversold. Anything but 0 is an emergency.',
       ['kind'],
     ),
   };
@@ -126,6 +126,7 @@ function messageMetrics(registry: Registry) {
       ['hop'],
       [1, 2, 4, 8, 16, 32, 64, 128, 256],
     ),
+    unrouted: gauge(registry, 'holdfast_unrouted', 'Messages kept in the queue unrouted, because no binding wanted them.', []),
     deadLetters: gauge(registry, 'holdfast_dead_letters', 'Messages waiting in a dead-letter queue.', ['queue']),
   };
 }

@@ -1,0 +1,75 @@
+import { queues } from './contracts';
+import { pendingMigrations, type Database } from './database';
+import { outboxLag, type Broker, type OutboxSchema } from './messaging';
+import { type Health, type Metrics } from './observability';
+
+/** What a process can be asked about. */
+export interface Watched {
+  health: Health;
+  metrics: Metrics;
+  database: Database;
+  broker: Broker;
+  /** The outboxes that this process publishes. */
+  outboxes: OutboxSchema[];
+  /** Given where this process decides orders. */
+  pendingOrders?: () => Promise<{ pending: number; oldestSeconds: number }>;
+  /** Given where this process keeps the stock. */
+  stockViolations?: () => Promise<{ negative: number; oversold: number }>;
+}
+
+/** Registers what the operator can ask of this process: its checks of readiness, and the gauges that a scrape fills. */
+export function watch(watched: Watched): void {
+  const { health, metrics } = watched;
+  health.register('database', () => checkDatabase(watched));
+  health.register('migrations', () => checkMigrations(watched));
+  health.register('broker', () => checkBroker(watched));
+  metrics.onCollect(() => collectOutboxes(watched));
+  metrics.onCollect(() => collectDeadLetters(watched));
+  metrics.onCollect(() => collectPendingOrders(watched));
+  metrics.onCollect(() => collectStockViolations(watched));
+}
+
+async function checkDatabase({ database }: Watched) {
+  await database.$queryRaw`SELECT 1`;
+  return { ok: true, detail: 'answers' };
+}
+
+async function checkMigrations({ database }: Watched) {
+  const pending = await pendingMigrations(database);
+  const ok = pending.length === 0;
+  return { ok, detail: ok ? 'current' : `pending: ${pending.join(', ')}; run npm run migrate` };
+}
+
+function checkBroker({ broker }: Watched) {
+  const { state, detail } = broker.status();
+  return Promise.resolve({ ok: state === 'ready', detail: `${broker.name} ${state}: ${detail}` });
+}
+
+async function collectOutboxes({ outboxes, database, metrics }: Watched) {
+  const lags = await Promise.all(outboxes.map((outbox) => outboxLag(database, outbox)));
+  outboxes.forEach((outbox, index) => {
+    metrics.outboxPending.set({ outbox }, lags[index]!.pending);
+    metrics.outboxOldestAge.set({ outbox }, lags[index]!.oldestAgeSeconds);
+  });
+}
+
+async function collectDeadLetters({ broker, metrics }: Watched) {
+  const { unrouted, ...worked } = queues;
+  const waiting = async (queue: string) => (await broker.depth(queue))?.ready ?? 0;
+  for (const queue of Object.values(worked)) metrics.deadLetters.set({ queue }, await waiting(`${queue}.dead`));
+  metrics.unrouted.set(await waiting(unrouted));
+}
+
+async function collectPendingOrders({ pendingOrders, metrics }: Watched) {
+  if (!pendingOrders) return;
+  const { pending, oldestSeconds } = await pendingOrders();
+  metrics.ordersPending.set(pending);
+  metrics.orderOldestPending.set(oldestSeconds);
+}
+
+async function collectStockViolations({ stockViolations, metrics }: Watched) {
+  if (!stockViolations) return;
+  const { negative, oversold } = await stockViolations();
+  metrics.stockInvariantViolations.set({ kind: 'negative' }, negative);
+  metrics.stockInvariantViolations.set({ kind: 'oversold' }, oversold);
+}
