@@ -56,8 +56,8 @@ async function collectOutboxes({ outboxes, database, metrics }: Watched) {
 async function collectDeadLetters({ broker, metrics }: Watched) {
   const { unrouted, ...worked } = queues;
   const waiting = async (queue: string) => (await broker.depth(queue))?.ready ?? 0;
-  for (const queue of Object.values(worked)) metrics.deadLetters.set({ queue }, await waiting(`${queue}.dead`));
-  metrics.unrouted.set(await waiting(unrouted));
+  const dead = Object.values(worked).map(async (queue) => metrics.deadLetters.set({ queue }, await waiting(`${queue}.dead`)));
+  await Promise.all([...dead, waiting(unrouted).then((count) => metrics.unrouted.set(count))]);
 }
 
 async function collectPendingOrders({ pendingOrders, metrics }: Watched) {
