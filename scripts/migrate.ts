@@ -1,11 +1,27 @@
-import { migrate } from '../src/database';
+import { parseArgs } from 'node:util';
 
-/** `npm run migrate`: brings DATABASE_URL to the schema of this release and prints what was done. Ends with 1 when it could not. */
-async function main(): Promise<void> {
-  const url = process.env.DATABASE_URL;
-  if (url === undefined || !/^postgres(ql)?:\/\//.test(url)) {
-    throw new Error(
-      `DATABASE_URL ${url === undefined ? 'is not set' : 'is no postgresql:// URL'}. Example: DATABASE_URL=postgresql://user:password@localhost:5432/holdfast npm run migrate`,
+import { readConfig } from '../src/config';
+import { migrate } from '../src/database';
+import { exitCodes, runScript, usageFault } from './exit';
+
+const usage = `Usage: npm run migrate
+
+Brings the database at DATABASE_URL to the schema of this release: creates it when missing, applies what is pending. Any number of
+these may run at once. An embedded database needs none of it: every start does this.
+
+Exit codes: 0 up to date · 1 a migration failed, and nothing of it was kept · 64 wrong settings · 69 Postgres out of reach
+`;
+
+/** `npm run migrate`: says on stdout what it did, a line each. */
+async function main(): Promise<number> {
+  if (parseArgs({ options: { help: { type: 'boolean' } } }).values.help) {
+    process.stdout.write(usage);
+    return exitCodes.passed;
+  }
+  const { DATABASE_URL: url } = readConfig(process.env);
+  if (url === undefined) {
+    throw usageFault(
+      'DATABASE_URL is not set. Example: DATABASE_URL=postgresql://user:password@localhost:5432/holdfast npm run migrate',
     );
   }
   const { host, pathname } = new URL(url);
@@ -14,19 +30,16 @@ async function main(): Promise<void> {
     if (level !== 'info' || message.startsWith('Another')) say(level, message);
   });
   for (const name of applied) say('applied', name);
-  say(
-    'done',
-    applied.length === 0
-      ? 'nothing to apply, the schema is up to date'
-      : `${applied.length} migration${applied.length === 1 ? '' : 's'}`,
-  );
+  say('done', applied.length === 0 ? 'nothing to apply, the schema is up to date' : counted(applied.length));
+  return exitCodes.passed;
+}
+
+function counted(migrations: number): string {
+  return `${migrations} migration${migrations === 1 ? '' : 's'}`;
 }
 
 function say(word: string, text: string): void {
   process.stdout.write(`${word.padEnd(10)}${text}\n`);
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${'failed'.padEnd(10)}${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
-});
+runScript('migrate', main);

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 
 import { reconcile, type Drift, type Reconciliation } from '../src/inventory';
 import { openScriptDatabase } from './database';
+import { exitCodes, runScript } from './exit';
 
 const usage = `Usage: npm run reconcile [-- --repair] [--json]
 
@@ -9,22 +10,26 @@ Compares the stock counters with the movements and with what ACTIVE reservations
   --repair   writes REPAIR movements and sets the counters to them
   --json     prints one object
 
-Exit codes: 0 the books agree, or agree now · 1 failed · 2 they do not agree
+Exit codes: 0 the books agree, or agree now · 1 failed · 2 they do not agree · 64 wrong options · 69 Postgres out of reach
 `;
 
-async function main() {
+/** `npm run reconcile`. */
+async function main(): Promise<number> {
   const options = {
     repair: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   } as const;
   const { values } = parseArgs({ options });
-  if (values.help) return void process.stdout.write(usage);
+  if (values.help) {
+    process.stdout.write(usage);
+    return exitCodes.passed;
+  }
   const { database, close } = await openScriptDatabase('holdfast reconcile');
   try {
     const outcome = await reconcile(database, values);
     process.stdout.write(values.json ? `${JSON.stringify(outcome)}\n` : report(outcome));
-    process.exitCode = outcome.drift.length > outcome.repaired.length ? 2 : 0;
+    return outcome.drift.length > outcome.repaired.length ? exitCodes.broken : exitCodes.passed;
   } finally {
     await close();
   }
@@ -50,7 +55,4 @@ function row({ productId, sku, onHand, reserved }: Drift): string {
   return `${String(productId).padEnd(8)} ${sku.padEnd(20)} ${figures.map((figure, index) => String(figure).padStart(widths[index]!)).join(' ')}`;
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`Not reconciled: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
-});
+runScript('reconcile', main);

@@ -4,7 +4,7 @@ import { type Database } from '../src/database';
 import { audit, type AuditScope } from './audit';
 import { createClient, type Client } from './simulate/client';
 import { standing, untilAtRest } from './simulate/decisions';
-import { exitCodes, runScript, usageFault } from './simulate/exit';
+import { exitCodes, runScript, usageFault } from './exit';
 import { openForeignDesk } from './simulate/foreignDesk';
 import { readOptions, usage, type SimulateOptions } from './simulate/options';
 import { CUSTOMER_COUNT, demandOf, fingerprintOf, orderStream, type PlannedOrder } from './simulate/orderStream';

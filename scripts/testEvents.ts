@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 
 import { INT_MAX } from '../src/contracts';
 import { createClient } from './simulate/client';
-import { exitCodes, runScript, usageFault } from './simulate/exit';
+import { exitCodes, runScript, usageFault } from './exit';
 import { openForeignDesk, type ForeignDesk } from './simulate/foreignDesk';
 import { address, count } from './simulate/options';
 import { createProduct } from './simulate/products';

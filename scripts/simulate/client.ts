@@ -1,6 +1,6 @@
 import { Pool } from 'undici';
 
-import { Ending, exitCodes, outOfReach } from './exit';
+import { Ending, exitCodes, outOfReach } from '../exit';
 
 /** Talks GraphQL to a gateway over kept-alive connections. */
 export interface Client {

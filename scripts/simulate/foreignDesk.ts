@@ -4,7 +4,7 @@ import { exchanges, routes } from '../../src/contracts';
 import { type Broker, type Delivery, type MessageProperties } from '../../src/messaging';
 import { connectRabbitmq } from '../../src/messaging/brokers/rabbitmq';
 import { type AuditedLine } from '../audit';
-import { outOfReach } from './exit';
+import { outOfReach } from '../exit';
 
 /** Another order service, as Holdfast meets it: bare messages in, answers out of a queue of its own. */
 export interface ForeignDesk {

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-import { usageFault } from './exit';
+import { usageFault } from '../exit';
 import { type StreamShape } from './orderStream';
 
 export interface SimulateOptions extends StreamShape {

@@ -1,6 +1,6 @@
 import { sqlStateOf, type Database } from '../../src/database';
 import { type Client } from './client';
-import { Ending, exitCodes, usageFault } from './exit';
+import { Ending, exitCodes, usageFault } from '../exit';
 
 /** Adds products for this run alone, so that runs do not disturb each other; returns their ids in the order of `stock`. */
 export async function createProducts(client: Client, run: string, stock: number[]): Promise<number[]> {

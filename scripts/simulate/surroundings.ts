@@ -1,6 +1,6 @@
 import { readConfig } from '../../src/config';
 import { openDatabase, readRuntime, type Database, type Runtime } from '../../src/database';
-import { usageFault } from './exit';
+import { usageFault } from '../exit';
 
 /** Where Holdfast is to be met: as given, or else where the one that runs on the data folder says, or else the defaults. */
 export interface Surroundings {

@@ -1,8 +1,12 @@
 import { Client } from 'pg';
 
+import { sqlStateOf } from './errors';
 import { plainUrl } from './url';
 
-/** Runs `work` on a connection of its own, outside any pool, and closes it. For the few statements of setting up. */
+/**
+ * Runs `work` on a connection of its own, outside any pool, and closes it. For the few statements of setting up. Rejects with a
+ * line that names the server, what it said and what to do when it cannot be reached or does not let us in.
+ */
 export async function withConnection<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({
     connectionString: plainUrl(url),
@@ -11,7 +15,11 @@ export async function withConnection<T>(url: string, work: (client: Client) => P
   });
   // A lost connection shows in the next statement; without a listener it would end the process.
   client.on('error', () => undefined);
-  await client.connect();
+  await client.connect().catch((error: unknown) => {
+    throw new Error(`No connection to Postgres at ${new URL(url).host}: ${reasonOf(error)}. ${adviceFor(error)}`, {
+      cause: error,
+    });
+  });
   try {
     return await work(client);
   } finally {
@@ -22,4 +30,17 @@ export async function withConnection<T>(url: string, work: (client: Client) => P
 /** For the statements about databases, which cannot be given inside the one they are about. */
 export async function onMaintenanceDatabase(url: string, statement: string): Promise<void> {
   await withConnection(plainUrl(url, 'postgres'), (client) => client.query(statement));
+}
+
+/** A refused connection to a name with several addresses has its reasons inside and no message of its own. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** SQLSTATE class 28: the server is there, and does not let us in. */
+function adviceFor(error: unknown): string {
+  return sqlStateOf(error)?.startsWith('28')
+    ? 'Correct the user and password in DATABASE_URL.'
+    : 'Start it, or correct DATABASE_URL.';
 }

@@ -59,13 +59,22 @@ describe('migrate', () => {
     });
   });
 
-  it('says what is wrong when the server cannot be reached', async () => {
+  it('says what is wrong and what to do when the server cannot be reached', async () => {
     const outcome = await startChild(
       'migrateProcess.ts',
       'postgresql://holdfast:secret@127.0.0.1:1/holdfast',
     ).firstLine<Outcome>();
-    expect(outcome.refusal).toMatch(/ECONNREFUSED/);
-    expect(outcome.refusal).not.toMatch(/secret/);
+    expect(outcome.refusal).toBe(
+      'No connection to Postgres at 127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1. Start it, or correct DATABASE_URL.',
+    );
+  });
+
+  it('says whose mistake it is when the server does not let us in', async () => {
+    const wrong = new URL(url);
+    wrong.password = 'wrong';
+    const outcome = await startChild('migrateProcess.ts', wrong.href).firstLine<Outcome>();
+    expect(outcome.refusal).toMatch(/password authentication failed.*\. Correct the user and password in DATABASE_URL\.$/);
+    expect(outcome.refusal).not.toMatch(/wrong/);
   });
 
   function run(): Promise<Outcome> {

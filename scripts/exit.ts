@@ -1,5 +1,5 @@
-import { ConfigError } from '../../src/config';
-import { classifyDatabaseError } from '../../src/database';
+import { ConfigError } from '../src/config';
+import { classifyDatabaseError } from '../src/database';
 
 /** How the scripts end; printed in their --help. */
 export const exitCodes = { passed: 0, failed: 1, broken: 2, usage: 64, outOfReach: 69, interrupted: 130 } as const;
