@@ -17,7 +17,9 @@ export function readDatabaseFault(error: unknown): Unavailable | InputFault | un
         { cause: error },
       );
     case 'data':
-      return { message: 'A value in this request cannot be stored, such as a NUL or half a character pair.' };
+      return {
+        message: 'A text in this request holds a NUL or half a character pair, which the database cannot keep: leave it out.',
+      };
     default:
       return undefined;
   }

@@ -13,6 +13,7 @@ import { errorFormatter, logFault } from './graphqlErrors';
 import { operationOutcome } from './operationOutcome';
 import { ClientGone, readJson, Refusal, sendRefusal } from './requestBody';
 import { correlationIdOf } from './requestIds';
+import { sendProblem } from './respond';
 
 export interface GraphqlOptions<Context extends RequestContext> {
   schema: GraphQLSchema;
@@ -35,6 +36,7 @@ export async function createGraphql<Context extends RequestContext>(options: Gra
   const { bodyLimitBytes = 100 * 1024 } = options;
 
   const handle: RouteHandler = async (request, response, requestId) => {
+    if (request.method !== 'GET' && request.method !== 'POST') return refuseMethod(request, response, requestId);
     const body = request.method === 'POST' ? await bodyOrRefusal(request, response, { bodyLimitBytes, requestId }) : undefined;
     if (body === refused) return;
     const httpGraphQLRequest = toApollo(request, body);
@@ -93,6 +95,12 @@ class RequestFacts implements RequestContext {
   get log(): Logger {
     return this.roleLog.child({ requestId: this.requestId, correlationId: this.correlationId });
   }
+}
+
+/** Said here, because Apollo would first speak of cross-site request forgery, which helps nobody who sent a HEAD. */
+function refuseMethod({ method }: IncomingMessage, response: ServerResponse, requestId: string): void {
+  const message = `GraphQL is asked by POST, or by GET for queries, not by ${method}. Other origins are not served: use a proxy.`;
+  sendProblem(response, { status: 405, code: 'METHOD_NOT_ALLOWED', message, requestId, headers: { allow: 'GET, POST' } });
 }
 
 const refused = Symbol('refused');

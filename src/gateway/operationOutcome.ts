@@ -6,8 +6,9 @@ import { type RequestContext } from '../observability/requestContext';
 import { isFault, logFault } from './graphqlErrors';
 
 /**
- * What is noted about every operation and done about its failures: faults are logged whole, with the request id. Each operation is
- * timed, and answered 503 with `retry-after` when nothing of it could be done. The label is the one top-level field that is asked for, because the schema bounds those; operations with several fields, or none that is valid, are `other`.
+ * What is noted about every operation and done about its failures: faults are logged whole, with the request id; each operation
+ * is timed, and answered 503 with `retry-after` when nothing of it could be done. The label is the one top-level field that is
+ * asked for, because the schema bounds those; operations with several fields, or none that is valid, are `other`.
  */
 export function operationOutcome(metrics: Metrics, log: Logger): ApolloServerPlugin<RequestContext> {
   return {

@@ -62,7 +62,7 @@ export async function pageOf<Entry, Node>(
   toNode: (entry: Entry) => Node,
 ): Promise<{ edges: { node: Node; cursor: string }[]; nodes: Node[]; pageInfo: PageInfo }> {
   const { first, after } = args;
-  if (first < 1 || first > PAGE_SIZE_MAX) throw badInput(`first must be 1 to ${PAGE_SIZE_MAX}, not ${first}.`);
+  if (first < 1 || first > PAGE_SIZE_MAX) throw badInput('first', `first must be 1 to ${PAGE_SIZE_MAX}, not ${first}.`);
   const entries = await read(first + 1, after == null ? undefined : readCursor(after));
   const edges = entries.slice(0, first).map((entry) => ({ node: toNode(entry), cursor: cursorOf(keyOf(entry)) }));
   const pageInfo = { hasNextPage: entries.length > first, endCursor: edges.at(-1)?.cursor ?? null };
@@ -77,10 +77,10 @@ export function cursorOf(key: string): string {
 export function readCursor(cursor: string): string {
   const text = Buffer.from(cursor, 'base64url').toString('utf8');
   if (!text.startsWith('k:') || text.includes('\u0000'))
-    throw badInput(`after is not a cursor: ${JSON.stringify(cursor.slice(0, 50))}.`);
+    throw badInput('after', `after is not a cursor: ${JSON.stringify(cursor.slice(0, 50))}. Give an endCursor, or leave it out.`);
   return text.slice(2);
 }
 
-function badInput(message: string): GraphQLError {
-  return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } });
+function badInput(field: string, message: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', field } });
 }

@@ -57,8 +57,13 @@ async function runCheck(name: string, check: () => Promise<CheckResult>, limitMs
   try {
     return named(name, await withDeadline(Promise.resolve().then(check), limitMs, `The check of ${name}`));
   } catch (error) {
-    return named(name, { ok: false, detail: error instanceof Error ? error.message : String(error) });
+    return named(name, { ok: false, detail: lastLineOf(error instanceof Error ? error.message : String(error)) });
   }
+}
+
+/** A database client tells the call over several lines, and what went wrong in the last. */
+function lastLineOf(message: string): string {
+  return message.trimEnd().split('\n').at(-1)!;
 }
 
 function named(name: string, { ok, detail }: CheckResult): HealthAnswer['checks'][number] {

@@ -106,13 +106,15 @@ function messageMetrics(registry: Registry) {
     messagesProcessed: counter(
       registry,
       'holdfast_messages_processed_total',
-      'Deliveries settled; outcome is ack, retry, dead or duplicate.',
+      'Deliveries settled; outcome is ack, retry or dead.',
       ['queue', 'type', 'outcome'],
     ),
-    messageProcessDuration: histogram(registry, 'holdfast_message_process_duration_seconds', 'Handling of one delivery.', [
-      'queue',
-      'type',
-    ]),
+    messageProcessDuration: histogram(
+      registry,
+      'holdfast_message_process_duration_seconds',
+      'Handling of one batch of deliveries; type is always batch.',
+      ['queue', 'type'],
+    ),
     messagesPublished: counter(
       registry,
       'holdfast_messages_published_total',
@@ -122,7 +124,7 @@ function messageMetrics(registry: Registry) {
     batchSize: histogram(
       registry,
       'holdfast_batch_size',
-      'How many items shared one transaction.',
+      'How many deliveries shared one transaction; hop is the queue.',
       ['hop'],
       [1, 2, 4, 8, 16, 32, 64, 128, 256],
     ),

@@ -113,9 +113,11 @@ describe('GraphQL over HTTP', () => {
       expect((await errorOf(answer)).extensions).toMatchObject({ code: 'BAD_USER_INPUT' });
     });
 
-    it('other methods', async () => {
-      const answer = await fetch(`${gateway.url}/graphql`, { method: 'PUT', headers: { 'apollo-require-preflight': '1' } });
+    it.each(['HEAD', 'OPTIONS', 'PUT', 'DELETE'])('the method %s', async (method) => {
+      const answer = await fetch(`${gateway.url}/graphql`, { method });
       expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET, POST']);
+      const text = await answer.text();
+      if (method !== 'HEAD') expect(text).toContain(`not by ${method}`);
     });
 
     it('introspection in production', async () => {

@@ -137,8 +137,8 @@ class InProcessBroker implements Broker {
 
   status(): BrokerStatus {
     return this.closed
-      ? { state: 'closed', detail: 'in process, closed' }
-      : { state: 'ready', detail: `in process, ${this.queues.size} queues` };
+      ? { state: 'closed', detail: 'closed with this process' }
+      : { state: 'ready', detail: `${this.queues.size} queues in memory` };
   }
 
   async close(): Promise<void> {
