@@ -13,6 +13,8 @@ import {
   UnconfirmedError,
   UnroutableError,
 } from '../broker';
+import { Confirmation } from './confirmation';
+import { InProcessDelivery, type Entry, type Outcome } from './inProcessDelivery';
 import { deadLetterExchange, deadLetterHeaders, deadQueue, deliveryLimit, deliveryLimitReason } from './wireNames';
 import { createRoutes, type Routes } from './routes';
 import { createSlices } from './slices';
@@ -29,17 +31,6 @@ export interface InProcessBrokerOptions {
  */
 export function createInProcessBroker({ log }: InProcessBrokerOptions): Broker {
   return new InProcessBroker(log);
-}
-
-/** One message in one queue. */
-interface Entry {
-  publication: Publication;
-  confirmation: Confirmation;
-  attempt: number;
-  /** How often it was handed out and came back without being settled. */
-  losses: number;
-  /** Counts towards the confirmation: false in queues that are only looked at. */
-  held: boolean;
 }
 
 /** What smqp hands to a consumer, as far as it matters here. */
@@ -246,101 +237,6 @@ class InProcessBroker implements Broker {
     const headers = { ...publication.properties.headers, ...deadLetterHeaders(queue.name, entry.attempt, reason) };
     const properties = { ...publication.properties, headers };
     this.enqueue(dead, { ...entry, publication: { ...publication, properties }, attempt: 1, losses: 0 });
-  }
-}
-
-type Outcome =
-  | { type: 'ack' }
-  | { type: 'retry'; delayMs: number }
-  | { type: 'dead-letter'; reason: string }
-  /** The consumer threw it away unsettled. */
-  | { type: 'lost' };
-
-class InProcessDelivery implements Delivery {
-  readonly exchange: string;
-  readonly routingKey: string;
-  readonly body: Buffer;
-  readonly properties: Publication['properties'];
-  readonly redelivered: boolean;
-  readonly attempt: number;
-  private isSettled = false;
-
-  constructor(
-    readonly queue: string,
-    { publication, attempt, losses }: Entry,
-    private readonly settle: (outcome: Outcome) => void,
-  ) {
-    this.exchange = publication.exchange;
-    this.routingKey = publication.routingKey;
-    this.body = publication.body;
-    // A copy: one queue's consumer must not change what another one sees.
-    this.properties = { ...publication.properties, headers: { ...publication.properties.headers } };
-    this.redelivered = losses > 0;
-    this.attempt = attempt;
-  }
-
-  ack(): void {
-    this.once({ type: 'ack' });
-  }
-
-  retry(delayMs: number): Promise<void> {
-    this.once({ type: 'retry', delayMs: Math.max(0, delayMs) });
-    return Promise.resolve();
-  }
-
-  deadLetter(reason: string): Promise<void> {
-    this.once({ type: 'dead-letter', reason });
-    return Promise.resolve();
-  }
-
-  giveBack(): void {
-    this.once({ type: 'lost' });
-  }
-
-  private once(outcome: Outcome): void {
-    if (this.isSettled) return;
-    this.isSettled = true;
-    this.settle(outcome);
-  }
-}
-
-/** Resolves when all `holders` copies of a publication are settled, the dead ones included. */
-class Confirmation {
-  readonly settled: Promise<void>;
-  private dead = 0;
-  private resolve!: () => void;
-  private reject!: (error: Error) => void;
-
-  constructor(
-    private working: number,
-    private readonly count: (change: 1 | -1) => void,
-  ) {
-    this.settled = new Promise((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
-    if (working > 0) count(1);
-  }
-
-  settle(wasDead: boolean): void {
-    if (wasDead) this.dead -= 1;
-    else this.workDone();
-    if (this.working === 0 && this.dead === 0) this.resolve();
-  }
-
-  die(): void {
-    this.dead += 1;
-    this.workDone();
-  }
-
-  abandon(): void {
-    if (this.working > 0) this.count(-1);
-    this.reject(new UnconfirmedError('the in-process broker was closed before the message was settled'));
-  }
-
-  private workDone(): void {
-    this.working -= 1;
-    if (this.working === 0) this.count(-1);
   }
 }
 

@@ -12,7 +12,7 @@ import {
   type Topology,
 } from '../broker';
 import { type AmqpConnection } from './amqp';
-import { Consumer } from './rabbitmqConsumer';
+import { RabbitmqConsumer } from './rabbitmqConsumer';
 import { Link, type LinkOptions } from './rabbitmqLink';
 import { Publisher } from './rabbitmqPublisher';
 import { declareTopology } from './rabbitmqQueues';
@@ -70,7 +70,7 @@ class RabbitmqBroker implements Broker {
   private readonly publishing: Link;
   private readonly consuming: Link;
   private readonly publisher: Publisher;
-  private readonly consumers = new Set<Consumer>();
+  private readonly consumers = new Set<RabbitmqConsumer>();
   private readonly topology = createRememberedTopology();
   private closing = false;
 
@@ -118,7 +118,7 @@ class RabbitmqBroker implements Broker {
 
   async consume(queue: string, { prefetch }: ConsumeOptions, onDelivery: (delivery: Delivery) => void): Promise<Subscription> {
     if (!(prefetch >= 1 && prefetch <= 65_535)) throw new RangeError(`prefetch must be from 1 to 65535; got ${prefetch}.`);
-    const consumer = new Consumer({
+    const consumer = new RabbitmqConsumer({
       queue,
       prefetch,
       onDelivery,
