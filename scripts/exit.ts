@@ -23,7 +23,8 @@ export function runScript(name: string, main: () => Promise<number>): void {
   main().then(
     (code) => (process.exitCode = code),
     (error: unknown) => {
-      process.stderr.write(`${name}: ${error instanceof Error ? error.message : String(error)}\n`);
+      const hint = isParseError(error) ? ' (--help shows the options)' : '';
+      process.stderr.write(`${name}: ${error instanceof Error ? error.message : String(error)}${hint}\n`);
       process.exitCode = exitCodeOf(error);
     },
   );
@@ -31,7 +32,12 @@ export function runScript(name: string, main: () => Promise<number>): void {
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof Ending) return error.exitCode;
-  if (error instanceof ConfigError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) return exitCodes.usage;
+  if (error instanceof ConfigError || isParseError(error)) return exitCodes.usage;
   const isAway = ['unavailable', 'unknown-outcome'].includes(classifyDatabaseError(error));
   return isAway ? exitCodes.outOfReach : exitCodes.failed;
+}
+
+/** What node:util's parseArgs says about an option it does not know. */
+function isParseError(error: unknown): boolean {
+  return (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true;
 }

@@ -6,8 +6,9 @@ import { inputFault, type InputFault } from './inputFault';
 import { maskedMessage } from './respond';
 
 /**
- * Every `extensions.code` a caller can meet. PAYLOAD_TOO_LARGE is answered before GraphQL; GRAPHQL_* and PERSISTED_QUERY_* keep
- * their usual names because tools and clients look for them; whatever is not listed becomes INTERNAL.
+ * Every `extensions.code` an answer to GraphQL can hold. PAYLOAD_TOO_LARGE is answered before GraphQL, as are HTTP's own NOT_FOUND
+ * and METHOD_NOT_ALLOWED; GRAPHQL_* and PERSISTED_QUERY_* keep their usual names because tools and clients look for them;
+ * whatever is not listed becomes INTERNAL.
  */
 export const errorCodes = [
   'BAD_USER_INPUT',
@@ -60,9 +61,11 @@ export function errorFormatter(requestId: string) {
   };
 }
 
-/** The parser is recursive, and tells of a document that is too deep in words of its engine. */
-function sentence({ message }: GraphQLFormattedError): string {
-  return message === 'Maximum call stack size exceeded' ? 'The document is nested too deeply.' : message;
+/** Where the libraries speak of themselves instead of the request: the recursive parser of its engine, Apollo of its options. */
+function sentence({ message, extensions }: GraphQLFormattedError): string {
+  if (message === 'Maximum call stack size exceeded') return 'The document is nested too deeply.';
+  if (extensions?.['validationErrorCode'] === 'INTROSPECTION_DISABLED') return 'Introspection is off here: see schema.graphql.';
+  return message;
 }
 
 /** Logs what the caller is not told. */

@@ -124,6 +124,7 @@ describe('GraphQL over HTTP', () => {
       const production = await startGateway({ production: true });
       const answer = await production.post({ query: '{ __schema { types { name } } }' });
       expect(answer.status).toBe(400);
+      expect((await errorOf(answer)).message).toBe('Introspection is off here: see schema.graphql.');
       await production.stop();
     });
   });
