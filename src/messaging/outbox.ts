@@ -88,7 +88,8 @@ function toRow(message: OutgoingMessage): Omit<OutboxRow, 'position' | 'createdA
  * Takes over rows whose publisher did not publish them in time, oldest first, and leases them to this relay.
  * Claims by the state of the row and never by a cursor over ids, because ids are not committed in their order. One claim at a
  * time (the advisory lock), so that two relays cannot each take half of one order's events; a row waits while an older one of
- * its aggregate is leased elsewhere, so that a sweep keeps an order's events in their order.
+ * its aggregate is leased elsewhere, so that a sweep keeps an order's events in their order. What is leased is gathered once and
+ * joined: asked row by row it costs the square of a backlog, and a hundred thousand rows outlast the statement timeout.
  * `held`: what this relay has in hand already. `everything`: no other process can be publishing, leases count for nothing.
  */
 export async function claimDue(
@@ -106,14 +107,14 @@ export async function claimDue(
     await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext(${`holdfast.outbox.${schema}`}))`;
     const rows = await tx.$queryRaw<ClaimedRow[]>`
       WITH due AS (
-        SELECT position FROM ${table} AS candidate
-        WHERE (lease_until < clock_timestamp() OR ${everything}) AND position <> ALL(${held}::bigint[])
-          AND NOT EXISTS (
-            SELECT FROM ${table} AS older
-            WHERE older.aggregate_id = candidate.aggregate_id AND older.position < candidate.position
-              AND older.lease_until >= clock_timestamp() AND NOT ${everything}
-          )
-        ORDER BY position LIMIT ${limit} FOR UPDATE SKIP LOCKED
+        SELECT candidate.position FROM ${table} AS candidate
+        LEFT JOIN (
+          SELECT aggregate_id, min(position) AS position FROM ${table}
+          WHERE lease_until >= clock_timestamp() AND NOT ${everything} GROUP BY aggregate_id
+        ) AS leased ON leased.aggregate_id = candidate.aggregate_id AND leased.position < candidate.position
+        WHERE (candidate.lease_until < clock_timestamp() OR ${everything}) AND candidate.position <> ALL(${held}::bigint[])
+          AND leased.position IS NULL
+        ORDER BY candidate.position LIMIT ${limit} FOR UPDATE OF candidate SKIP LOCKED
       )
       UPDATE ${table} AS claimed SET lease_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond'
       FROM due WHERE claimed.position = due.position
@@ -122,9 +123,25 @@ export async function claimDue(
   });
 }
 
-/** Published and confirmed: the rows have done their work. Returns when they are gone. */
+/**
+ * Published and confirmed: the rows have done their work. Returns when they are gone. Locked in their order, because two relays
+ * may have published the same rows, and must wait for one another rather than deadlock.
+ */
 export async function removePublished(database: Database, schema: OutboxSchema, positions: bigint[]): Promise<void> {
-  await database.$executeRaw`DELETE FROM ${outboxTable(schema)} WHERE position = ANY(${positions}::bigint[])`;
+  const table = outboxTable(schema);
+  await database.$executeRaw`
+    WITH published AS MATERIALIZED (
+      SELECT position FROM ${table} WHERE position = ANY(${positions}::bigint[]) ORDER BY position FOR UPDATE
+    )
+    DELETE FROM ${table} AS row USING published WHERE row.position = published.position`;
+}
+
+/** Which of these aggregates have an event in the outbox that still waits for its publication. */
+export async function waitingAggregates(tx: Transaction, schema: OutboxSchema, aggregateIds: string[]): Promise<Set<string>> {
+  if (aggregateIds.length === 0) return new Set();
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    SELECT DISTINCT aggregate_id AS id FROM ${outboxTable(schema)} WHERE aggregate_id = ANY(${aggregateIds}::text[])`;
+  return new Set(rows.map((row) => row.id));
 }
 
 /** How many events wait, and for how many seconds the oldest has. */

@@ -17,6 +17,10 @@ export class Relay {
   /** Every row in hand, waiting or on its way, so that our own sweep does not take it a second time. */
   private readonly held = new Set<bigint>();
   private confirmed: bigint[] = [];
+  /** Our publications that are neither confirmed nor refused. */
+  private underWay = 0;
+  /** True when a sweep ended for want of room, and not for want of rows. */
+  private isMoreDue = false;
   private failures = 0;
   private doorsWaiting: (() => void)[] = [];
   private removing: Promise<void> | undefined;
@@ -51,8 +55,13 @@ export class Relay {
     clearTimeout(this.sweepTimer);
     await this.sweeping;
     const deadline = performance.now() + this.options.drainMs;
-    while (this.held.size > 0 && performance.now() < deadline) await setTimeout(10);
+    while (this.isFinishing() && performance.now() < deadline) await setTimeout(10);
     this.openDoors();
+  }
+
+  /** Alone, the consumers are in this process and have stopped: what they left unsettled, a dead letter too, waits for the next start. */
+  private isFinishing(): boolean {
+    return this.options.alone ? this.removing !== undefined : this.held.size > 0;
   }
 
   private take(rows: OutboxRow[]) {
@@ -65,15 +74,24 @@ export class Relay {
 
   /** Sends while the window is open; every confirm comes back here. */
   private pump() {
-    const { broker, windowMax } = this.options;
     let sent = 0;
-    while (sent < this.waiting.length && broker.unsettled() < windowMax) void this.publish(this.waiting[sent++]!);
+    while (sent < this.waiting.length && this.isWindowOpen()) void this.publish(this.waiting[sent++]!);
     this.waiting.splice(0, sent);
     if (this.doorsWaiting.length > 0 && this.isRoomy()) this.openDoors();
   }
 
+  /**
+   * The window is this relay's own: another relay on the same broker must not be able to keep it shut. Dead letters in process
+   * stay under way for ever, and the broker does not count them.
+   */
+  private isWindowOpen(): boolean {
+    const { broker, windowMax } = this.options;
+    return this.underWay < windowMax || broker.unsettled() < windowMax;
+  }
+
   private async publish(row: OutboxRow) {
     const { broker, metrics } = this.options;
+    this.underWay++;
     try {
       await broker.publish(toPublication(row));
       metrics.messagesPublished.inc({ type: row.type, outcome: 'confirmed' });
@@ -85,6 +103,7 @@ export class Relay {
       metrics.messagesPublished.inc({ type: row.type, outcome });
       this.reportFailure(row, error);
     }
+    this.underWay--;
     this.pump();
   }
 
@@ -116,22 +135,28 @@ export class Relay {
     this.removing = undefined;
   }
 
+  /** A backlog is swept as fast as the broker takes it: the interval is for looking, not for working. */
   private scheduleSweep() {
     if (this.state !== 'running') return;
+    const pauseMs = this.isMoreDue ? Math.min(BACKLOG_PAUSE_MS, this.options.sweepIntervalMs) : this.options.sweepIntervalMs;
     this.sweepTimer = startTimer(() => {
       this.sweeping = this.sweep(false).finally(() => this.scheduleSweep());
-    }, this.options.sweepIntervalMs).unref();
+    }, pauseMs).unref();
   }
 
   /** Takes batch after batch while each comes back full and there is somewhere to put the next. */
   private async sweep(everything: boolean) {
     const { database, schema, log, leaseMs, sweepBatchMax: limit } = this.options;
+    // Without room this sweep takes nothing, and whether more is due stays as it was.
+    if (this.waiting.length >= limit) return this.pump();
+    this.isMoreDue = false;
     try {
-      while (this.state === 'running' && this.isBrokerReady() && this.waiting.length < limit) {
+      while (this.state === 'running' && this.isBrokerReady()) {
         const rows = await claimDue(database, { schema, leaseMs, limit, held: [...this.held], everything });
         if (rows.length > 0) log.info({ rows: rows.length, schema }, 'sweep took over events that were not published');
         this.take(rows);
         if (rows.length < limit) return;
+        if (this.waiting.length >= limit) return void (this.isMoreDue = true);
       }
     } catch (error) {
       log.warn({ err: error, schema }, 'sweep failed; the next one will try again');
@@ -153,6 +178,9 @@ export class Relay {
   }
 }
 
+/** While a backlog waits for room: short beside the time in which the broker takes a batch. */
+const BACKLOG_PAUSE_MS = 10;
+
 export interface RelayOptions {
   database: Database;
   schema: OutboxSchema;
@@ -171,7 +199,10 @@ export interface RelayOptions {
   backlogMax: number;
   /** How many messages may be on their way before `room` makes doors wait; Infinity where a real broker holds the queue. */
   intakeMax: number;
-  /** True when no other process shares this database: then the first sweep takes everything, whosever lease it is under. */
+  /**
+   * True when this process is the whole of Holdfast, broker and all: then the first sweep takes everything, whosever lease it is
+   * under, and a stop waits for nothing that only a consumer could settle.
+   */
   alone: boolean;
   drainMs: number;
 }

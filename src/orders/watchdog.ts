@@ -1,5 +1,5 @@
 import { type Transaction } from '../database';
-import { type Outbox, type OutgoingMessage } from '../messaging';
+import { waitingAggregates, type Outbox, type OutgoingMessage } from '../messaging';
 import { type Logger } from '../observability';
 import { changeOrders, type ChangeOutcome } from './changeOrders';
 import { orderCreated } from './createOrder';
@@ -82,7 +82,7 @@ async function expire(tx: Transaction, { newId, onChanged, batchSizeMax }: Watch
 
 /** At most one batch a look, and never for an order whose event still waits in the outbox: a backlog is not helped by repeating it. */
 async function republish(tx: Transaction, { newId, batchSizeMax }: WatchdogOptions) {
-  const waiting = await tx.$queryRaw<{ id: string; correlationId: string; inOutbox: boolean }[]>`
+  const late = await tx.$queryRaw<{ id: string; correlationId: string }[]>`
     WITH late AS (
       SELECT id FROM orders.orders AS o
       WHERE status = 'PENDING' AND watch_at <= clock_timestamp() AND deadline_at > clock_timestamp()
@@ -90,11 +90,15 @@ async function republish(tx: Transaction, { newId, batchSizeMax }: WatchdogOptio
     )
     UPDATE orders.orders AS o SET watch_at = least(o.deadline_at, clock_timestamp() + (clock_timestamp() - o.created_at))
     FROM late WHERE o.id = late.id
-    RETURNING o.id, o.correlation_id AS "correlationId",
-      EXISTS (SELECT FROM orders.outbox WHERE outbox.aggregate_id = o.id) AS "inOutbox"`;
+    RETURNING o.id, o.correlation_id AS "correlationId"`;
+  const inOutbox = await waitingAggregates(
+    tx,
+    'orders',
+    late.map((order) => order.id),
+  );
   const messages = await toMessages(
     tx,
-    waiting.filter((order) => !order.inOutbox),
+    late.filter((order) => !inOutbox.has(order.id)),
     newId,
   );
   return { result: messages.length, messages };
