@@ -1,7 +1,7 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 
 import { type EventType } from '../contracts';
-import { classifyDatabaseError, type Transaction } from '../database';
+import { classifyDatabaseError, sqlStateOf, type Transaction } from '../database';
 import { type Logger, type Metrics } from '../observability';
 import { ATTEMPTS_MAX, retryDelayMs } from './backoff';
 import { type Broker, type Delivery, type Subscription } from './broker';
@@ -45,7 +45,10 @@ export class Consumer {
   private waiting: Delivery[] = [];
   private working: Promise<void> | undefined;
   private subscription: Subscription | undefined;
-  private stopping = false;
+  /** The database was away when the stop came: what is in hand stays unsettled, and so with the broker. */
+  private hasGivenUp = false;
+  /** Aborted by `stop`: whoever waits for the database gives up. */
+  private readonly stopping = new AbortController();
 
   constructor(private readonly options: ConsumerOptions) {
     this.expected = Object.keys(options.handlers) as EventType[];
@@ -62,7 +65,7 @@ export class Consumer {
   /** Takes no more deliveries, finishes those in hand, and is done. While the database is away it leaves them to the broker. */
   async stop(): Promise<void> {
     await this.subscription?.cancel();
-    this.stopping = true;
+    this.stopping.abort();
     await this.working;
   }
 
@@ -99,28 +102,36 @@ export class Consumer {
 
   /**
    * Broken surroundings (the database is away) are nobody's fault: the batch waits in hand and is tried again, for as long as it
-   * takes. Anything else is the fault of one message: the batch is split, so that this message alone pays for it.
+   * takes. Anything else is the fault of one message: the batch is split, so that this message alone pays for it. A batch that
+   * fails again and again is split too, and a message that a standing database keeps refusing (a lock it never gets, more work
+   * than the time limit allows) must not hold up the queue for ever.
    */
   private async handle(batch: Parsed[]): Promise<void> {
-    const { log, queue, random } = this.options;
-    for (let attempt = 1; ; attempt++) {
+    const { log, queue } = this.options;
+    for (let attempt = 1; !this.hasGivenUp; attempt++) {
       try {
         await this.runHandlers(batch);
         return batch.forEach((one) => this.acknowledge(one));
       } catch (error) {
-        if (!isSurroundings(error)) return batch.length > 1 ? this.handleOneByOne(batch) : this.settleFailure(batch[0]!, error);
-        log.warn(
-          { err: error, queue, messages: batch.length, attempt },
-          'the database is away; the batch waits and is tried again',
-        );
-        if (this.stopping) return;
-        await setTimeout(retryDelayMs(attempt, random));
+        const isPatient = attempt < PATIENCE_MAX || (batch.length === 1 && !isRefusal(error));
+        if (!isSurroundings(error) || !isPatient) return this.handleFailure(batch, error);
+        log.warn({ err: error, queue, messages: batch.length, attempt }, 'the database cannot serve; the batch waits in hand');
+        await this.waitForDatabase(attempt);
       }
     }
   }
 
-  private async handleOneByOne(batch: Parsed[]) {
+  private async handleFailure(batch: Parsed[], error: unknown) {
+    if (batch.length === 1) return this.settleFailure(batch[0]!, error);
     for (const one of batch) await this.handle([one]);
+  }
+
+  /** Short, whatever the attempt: when the database is back, customers wait for nothing but this. A stop cuts it. */
+  private async waitForDatabase(attempt: number) {
+    const delayMs = Math.min(retryDelayMs(attempt, this.options.random), DATABASE_PAUSE_MAX_MS);
+    const { signal } = this.stopping;
+    await setTimeout(delayMs, undefined, { signal }).catch(() => undefined);
+    this.hasGivenUp = signal.aborted;
   }
 
   /** One transaction for the whole batch; messages of one type go to their handler together, in the order they came. */
@@ -172,6 +183,19 @@ export class Consumer {
     );
   }
 }
+
+/** How often in a row a batch may fail before somebody in it is suspected. */
+const PATIENCE_MAX = 3;
+
+/** The longest pause between two looks whether the database is back. */
+const DATABASE_PAUSE_MAX_MS = 2_000;
+
+/** The server is there and has stopped this very work, by its time limit or for the sake of others. */
+function isRefusal(error: unknown): boolean {
+  return classifyDatabaseError(error) === 'retry' || sqlStateOf(error) === QUERY_CANCELED;
+}
+
+const QUERY_CANCELED = '57014';
 
 /** Nothing to do with the message: the same batch will pass when the database is back. */
 function isSurroundings(error: unknown): boolean {
