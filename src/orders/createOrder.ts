@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { INT_MAX, text, type EventOf } from '../contracts';
 import { type Database, type Transaction, classifyDatabaseError } from '../database';
 import { type Outbox, type OutgoingMessage, type Outcome } from '../messaging';
+import { Unavailable } from '../observability';
 import { groupCommit } from './groupCommit';
 import { mergeLines, type OrderLine } from './order';
 import { findOrders, type OrderView } from './readOrders';
@@ -56,6 +57,9 @@ export function createOrderUseCase(options: CreateOrderOptions): CreateOrder {
     batchSizeMax: options.limits.batchSizeMax,
     concurrencyMax: options.limits.concurrencyMax,
     room: options.room,
+    roomWaitMaxMs: ROOM_WAIT_MAX_MS,
+    noRoom: () =>
+      new Unavailable('Orders are not being decided at the moment, so no more are taken; nothing was placed. Try again.'),
   });
   return async (input, correlationId) => {
     const parsed = schema.safeParse(input);
@@ -70,30 +74,18 @@ export function createOrderUseCase(options: CreateOrderOptions): CreateOrder {
   };
 }
 
-async function placeOrders(options: CreateOrderOptions, orders: NewOrder[]): Promise<CreateOrderResult[]> {
-  const placed = await commitOrders(options, orders);
-  const holders = await holdersOfKeys(
-    options.database,
-    orders.filter((order) => !placed.has(order.id)),
-  );
-  return orders.map((order) => {
-    const createdAt = placed.get(order.id);
-    return createdAt ? { type: 'placed', order: pendingView(order, createdAt), repeated: false } : holders(order);
-  });
-}
+/** Longer than a queue at the door ever stands still while orders are decided: a caller is told, and not left hanging. */
+const ROOM_WAIT_MAX_MS = 10_000;
 
-/** A commit whose answer got lost may have happened: the rows tell. */
-async function commitOrders(options: CreateOrderOptions, orders: NewOrder[]): Promise<Map<string, Date>> {
+/** All that is answered is read before the commit: nothing can fail between it and the answers. */
+async function placeOrders(options: CreateOrderOptions, orders: NewOrder[]): Promise<CreateOrderResult[]> {
   try {
     return await options.outbox.transaction((tx) => writeOrders(tx, options, orders));
   } catch (error) {
     if (classifyDatabaseError(error) !== 'unknown-outcome') throw error;
-    const found = await findOrders(
-      options.database,
-      orders.map((order) => order.id),
-    ).catch(() => []);
-    if (found.length === 0) throw error;
-    return new Map(found.map((order) => [order.id, order.createdAt]));
+    const answers = await readBack(options.database, orders).catch(() => undefined);
+    if (answers) return answers;
+    throw error;
   }
 }
 
@@ -101,10 +93,27 @@ async function writeOrders(
   tx: Transaction,
   options: CreateOrderOptions,
   orders: NewOrder[],
-): Promise<Outcome<Map<string, Date>>> {
+): Promise<Outcome<CreateOrderResult[]>> {
   const placed = await saveOrders(tx, orders, options.times);
   const messages = orders.filter((order) => placed.has(order.id)).map((order) => orderCreated(order, options.newId));
-  return { result: placed, messages };
+  return { result: await answersTo(tx, orders, placed), messages };
+}
+
+/** A commit whose answer got lost may have happened: the rows tell. */
+async function readBack(database: Database, orders: NewOrder[]): Promise<CreateOrderResult[] | undefined> {
+  const ids = orders.map((order) => order.id);
+  const found = await findOrders(database, ids);
+  if (found.length === 0) return undefined;
+  return answersTo(database, orders, new Map(found.map((order) => [order.id, order.createdAt])));
+}
+
+async function answersTo(tx: Transaction, orders: NewOrder[], placed: Map<string, Date>): Promise<CreateOrderResult[]> {
+  const refused = orders.filter((order) => !placed.has(order.id));
+  const holders = await holdersOfKeys(tx, refused);
+  return orders.map((order) => {
+    const createdAt = placed.get(order.id);
+    return createdAt ? { type: 'placed', order: pendingView(order, createdAt), repeated: false } : holders(order);
+  });
 }
 
 /** The event as it stands in the contract: an order service of any make publishes just this. */
@@ -121,13 +130,13 @@ export function orderCreated(
 }
 
 /** Answers for orders whose key was taken: the same wish gets its order, another wish is told whose key it is. */
-async function holdersOfKeys(database: Database, orders: NewOrder[]): Promise<(order: NewOrder) => CreateOrderResult> {
+async function holdersOfKeys(tx: Transaction, orders: NewOrder[]): Promise<(order: NewOrder) => CreateOrderResult> {
   const keys = orders.map(({ customerId, idempotencyKey }) => ({ customerId, idempotencyKey: idempotencyKey! }));
-  const holders = new Map((await findByKeys(database, keys)).map((row) => [keyOf(row), row]));
+  const holders = new Map((await findByKeys(tx, keys)).map((row) => [keyOf(row), row]));
   const views = new Map(
     (
       await findOrders(
-        database,
+        tx,
         [...holders.values()].map((row) => row.id),
       )
     ).map((view) => [view.id, view]),

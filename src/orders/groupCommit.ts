@@ -8,6 +8,8 @@ export function groupCommit<Item, Result>({
   batchSizeMax,
   concurrencyMax,
   room,
+  roomWaitMaxMs,
+  noRoom,
 }: GroupCommitOptions<Item, Result>) {
   const waiting: Waiting<Item, Result>[] = [];
   let underWay = 0;
@@ -23,8 +25,8 @@ export function groupCommit<Item, Result>({
     // Everything that this turn of the event loop still brings is company.
     await new Promise(setImmediate);
     while (waiting.length > 0) {
-      await room();
-      await settle(waiting.splice(0, batchSizeMax));
+      if (await happens(room(), roomWaitMaxMs)) await settle(waiting.splice(0, batchSizeMax));
+      else waiting.splice(0).forEach(({ reject }) => reject(noRoom()));
     }
     underWay--;
   }
@@ -51,6 +53,15 @@ export interface GroupCommitOptions<Item, Result> {
   concurrencyMax: number;
   /** Resolves when more may be let in. */
   room: () => Promise<void>;
+  /** When nothing at all was let in for so long, everyone who waits is turned away with `noRoom`. */
+  roomWaitMaxMs: number;
+  noRoom: () => Error;
+}
+
+async function happens(event: Promise<void>, limitMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const passed = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), limitMs)));
+  return Promise.race([event.then(() => true), passed]).finally(() => clearTimeout(timer));
 }
 
 interface Waiting<Item, Result> {

@@ -16,13 +16,14 @@ export interface NewOrder {
 export interface OrderTimes {
   /** A PENDING order is cancelled as EXPIRED after this. */
   deadlineMs: number;
-  /** A PENDING order is looked at by the watchdog after this. */
+  /** A PENDING order is looked at by the watchdog after this, at its deadline at the latest. */
   republishAfterMs: number;
 }
 
 /**
  * Writes orders, lines and first history rows in one statement, and returns the ids that were written with their times. An order
  * whose idempotency key is taken is left out, lines and all: the unique index decides, so two gateways cannot both win.
+ * Rows go in by their key, so that two batches with the same keys wait for one another and never deadlock.
  * Raw, because Prisma's nested create costs a hundred times as much and cannot say ON CONFLICT for a batch.
  */
 export async function saveOrders(tx: Transaction, orders: NewOrder[], times: OrderTimes): Promise<Map<string, Date>> {
@@ -33,7 +34,7 @@ export async function saveOrders(tx: Transaction, orders: NewOrder[], times: Ord
         (id, customer_id, status, correlation_id, currency, idempotency_key, fingerprint, deadline_at, watch_at)
       SELECT id, customer_id, 'PENDING', correlation_id, currency, idempotency_key, fingerprint,
              clock_timestamp() + ${times.deadlineMs} * interval '1 millisecond',
-             clock_timestamp() + ${times.republishAfterMs} * interval '1 millisecond'
+             clock_timestamp() + ${Math.min(times.republishAfterMs, times.deadlineMs)} * interval '1 millisecond'
       FROM unnest(
         ${orders.map((order) => order.id)}::text[],
         ${orders.map((order) => order.customerId)}::text[],
@@ -42,6 +43,7 @@ export async function saveOrders(tx: Transaction, orders: NewOrder[], times: Ord
         ${orders.map((order) => order.idempotencyKey)}::text[],
         ${orders.map((order) => order.fingerprint)}::text[]
       ) AS wished(id, customer_id, correlation_id, currency, idempotency_key, fingerprint)
+      ORDER BY customer_id, idempotency_key, id
       ON CONFLICT (customer_id, idempotency_key) DO NOTHING
       RETURNING id, created_at
     ), lines AS (
