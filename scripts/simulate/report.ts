@@ -86,6 +86,7 @@ export function report(result: SimulateResult, outcomes: AuditOutcome[], decisio
   return [
     '',
     `█ VERDICT${result.verdict.padStart(WIDTH - 9)}`,
+    '  How many rows break each promise, counted by SQL on the database:',
     ...inTwoColumns(outcomes.map(verdictCell)),
     ...(accepted + (foreign?.sent ?? 0) === 0 ? ['  ✗ no order was accepted, so nothing was shown'] : []),
     ...outcomes.filter(({ broken }) => broken > 0).flatMap(explained),

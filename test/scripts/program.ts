@@ -16,7 +16,8 @@ export interface Ended {
 
 export interface Program {
   process: ChildProcess;
-  /** What it has said on stderr so far. */
+  /** What it has said so far. */
+  stdout(): string;
   stderr(): string;
   ended: Promise<Ended>;
 }
@@ -30,7 +31,7 @@ export function startProgram(file: string, args: string[], environment: Record<s
   child.stdout.setEncoding('utf8').on('data', (text: string) => (out.stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (out.stderr += text));
   const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...out }));
-  return { process: child, stderr: () => out.stderr, ended };
+  return { process: child, stdout: () => out.stdout, stderr: () => out.stderr, ended };
 }
 
 export const runProgram = (...started: Parameters<typeof startProgram>) => startProgram(...started).ended;
@@ -39,7 +40,10 @@ export const runProgram = (...started: Parameters<typeof startProgram>) => start
 export interface OwnHoldfast {
   /** What a script needs to find it. */
   environment: Record<string, string>;
-  runtime: Runtime;
+  /** Where GraphQL is served, as its screen says. */
+  url: string;
+  /** What it wrote for the scripts beside it; nothing when it was given a DATABASE_URL. */
+  runtime?: Runtime;
   /** Ends it, and starts it again on the same data and ports when `start` is called. */
   kill9(): Promise<void>;
   start(): Promise<void>;
@@ -60,12 +64,15 @@ export async function anOwnHoldfast(environment: Record<string, string> = {}): P
   let program: Program | undefined;
   const holdfast: OwnHoldfast = {
     environment: { HOLDFAST_DATA: dataDir, ...environment },
-    runtime: undefined!,
+    url: '',
     kill9,
     start,
     remove,
   };
-  await start();
+  await start().catch(async (error: unknown) => {
+    await remove();
+    throw error;
+  });
   return holdfast;
 
   async function start() {
@@ -75,8 +82,9 @@ export async function anOwnHoldfast(environment: Record<string, string> = {}): P
     program = started;
     const failed = started.ended.then(({ stderr }) => Promise.reject(new Error(`Holdfast ended: ${stderr}`)));
     failed.catch(() => undefined);
-    const isReady = async () => (await readRuntime(dataDir))?.gatewayPort !== undefined && readRuntime(dataDir);
-    holdfast.runtime = (await Promise.race([eventually(isReady, 25_000), failed])) as Runtime;
+    const urlOnScreen = () => /GraphQL +(http\S+)/.exec(started.stdout())?.[1];
+    holdfast.url = await Promise.race([eventually(urlOnScreen, 25_000), failed]);
+    holdfast.runtime = await readRuntime(dataDir);
   }
 
   async function kill9() {

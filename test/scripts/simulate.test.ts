@@ -41,7 +41,7 @@ describe('against a Holdfast of its own', () => {
 
   beforeAll(async () => {
     holdfast = await anOwnHoldfast();
-    database = openDatabase({ url: holdfast.runtime.databaseUrl, poolSize: 2 });
+    database = openDatabase({ url: holdfast.runtime!.databaseUrl, poolSize: 2 });
   }, 60_000);
   afterAll(async () => {
     await database.close();
@@ -117,8 +117,8 @@ describe('against a Holdfast of its own', () => {
   }, 60_000);
 
   it('ends with 64 when the verdict would be about another database', async () => {
-    const { port } = new URL(holdfast.runtime.databaseUrl);
-    const elsewhere = holdfast.runtime.databaseUrl.replace(`:${port}/holdfast`, `:${port}/postgres`);
+    const { port } = new URL(holdfast.runtime!.databaseUrl);
+    const elsewhere = holdfast.runtime!.databaseUrl.replace(`:${port}/holdfast`, `:${port}/postgres`);
     const { code, stderr } = await simulate(['--orders', '1'], { ...holdfast.environment, DATABASE_URL: elsewhere });
     expect({ code, stderr }).toMatchObject({ code: 64, stderr: expect.stringContaining('not the one behind') as string });
   });

@@ -20,7 +20,7 @@ whereRabbitmqIs(`another order service on RabbitMQ${rabbitmqUrl ? '' : ` (${rabb
   }, 60_000);
 
   it('shows a reserved, a rejected and a released case, and leaves nothing held (S2.17)', async () => {
-    const { code, stdout, stderr } = await runProgram('scripts/testEvents.ts', [], holdfast.environment);
+    const { code, stdout, stderr } = await runProgram('scripts/testEvents.ts', ['--url', holdfast.url], holdfast.environment);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(
       /→ orders \/ order\.created +\{"event":"OrderCreated","order_id":"TEST-.{8}-1","items":\[\{"product_id":\d+,"quantity":1\}\]\}/,
@@ -34,7 +34,7 @@ whereRabbitmqIs(`another order service on RabbitMQ${rabbitmqUrl ? '' : ` (${rabb
   it('fails with exit code 2 when a case is answered otherwise', async () => {
     const { code, stdout } = await runProgram(
       'scripts/testEvents.ts',
-      ['--product-id', '2000000000', '--json'],
+      ['--url', holdfast.url, '--product-id', '2000000000', '--json'],
       holdfast.environment,
     );
     expect(code).toBe(2);
@@ -45,7 +45,7 @@ whereRabbitmqIs(`another order service on RabbitMQ${rabbitmqUrl ? '' : ` (${rabb
   });
 
   it('answers every bare message of a simulated service, copies too, beside orders of our own', async () => {
-    const args = ['--orders', '200', '--foreign', '50', '--duplicates', '20', '--json'];
+    const args = ['--url', holdfast.url, '--orders', '200', '--foreign', '50', '--duplicates', '20', '--json'];
     const { code, stdout, stderr } = await runProgram('scripts/simulate.ts', args, holdfast.environment);
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const { foreign, ...result } = JSON.parse(stdout) as SimulateResult;
@@ -57,7 +57,7 @@ whereRabbitmqIs(`another order service on RabbitMQ${rabbitmqUrl ? '' : ` (${rabb
   it('sells exactly the stock to both services when it is short', async () => {
     const { code, stdout } = await runProgram(
       'scripts/simulate.ts',
-      ['--orders', '150', '--foreign', '--hot', '--json'],
+      ['--url', holdfast.url, '--orders', '150', '--foreign', '--hot', '--json'],
       holdfast.environment,
     );
     expect({ code, result: JSON.parse(stdout) as object }).toMatchObject({

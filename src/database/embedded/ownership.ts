@@ -11,8 +11,8 @@ export interface Ownership {
 }
 
 /**
- * Takes the data folder, which exists, for this process. Of any number that try at the same instant exactly one succeeds; the others reject with a
- * line that names the owner.
+ * Takes the data folder, which exists, for this process. Of any number that try at the same instant exactly one succeeds; the
+ * others reject with a line that names the owner.
  *
  * The owner is written in `owner.<number>`, and the highest number counts. Nobody ever replaces that file: to follow a dead owner is
  * to create the next number, which the file system grants to one only. So a slow contender cannot take away what a fast one has
