@@ -61,20 +61,22 @@ export function updateProductUseCase({ outbox, newId }: ManageProductsOptions) {
     const parsed = updateSchema.safeParse(input);
     if (!parsed.success) return invalid(parsed.error);
     return outbox.transaction(async (tx) => {
-      const { name, price, active } = parsed.data;
-      const data = {
-        name: name ?? undefined,
-        priceMinor: price ?? undefined,
-        active: active ?? undefined,
-        updatedAt: new Date(),
-      };
-      const { count } = await tx.product.updateMany({ where: { id }, data });
+      const count = await changeProduct(tx, id, parsed.data);
       if (count === 0) return { result: { type: 'unknown-product', key: { id } }, messages: [] };
       const product = (await findProduct(tx, { id }))!;
       const body = { event: 'ProductUpdated' as const, ...describe(product) };
       return done(product, { id: newId(), correlationId, body });
     });
   };
+}
+
+/** Raw, because Prisma can only write the clock of this process, and time is the database's. Returns how many there were. */
+function changeProduct(tx: Transaction, id: number, { name, price, active }: z.infer<typeof updateSchema>): Promise<number> {
+  return tx.$executeRaw`
+    UPDATE inventory.products
+    SET name = coalesce(${name ?? null}::text, name), price_minor = coalesce(${price ?? null}::bigint, price_minor),
+        active = coalesce(${active ?? null}::boolean, active), updated_at = clock_timestamp()
+    WHERE id = ${id}`;
 }
 
 async function insertProduct(tx: Transaction, input: z.infer<typeof createSchema>, currency: string): Promise<ProductView> {

@@ -65,11 +65,12 @@ async function findDrift(tx: Transaction, productIds: number[] | null): Promise<
   const rows = await tx.$queryRaw<Row[]>`
     WITH moved AS (
       SELECT product_id, sum(on_hand_delta)::float8 AS on_hand, sum(reserved_delta)::float8 AS reserved
-      FROM inventory.movements GROUP BY product_id
+      FROM inventory.movements
+      WHERE ${productIds}::int[] IS NULL OR product_id = ANY(${productIds}::int[]) GROUP BY product_id
     ), held AS (
       SELECT product_id, sum(quantity)::float8 AS reserved
       FROM inventory.reservation_lines JOIN inventory.reservations USING (order_id)
-      WHERE status = 'ACTIVE' GROUP BY product_id
+      WHERE status = 'ACTIVE' AND (${productIds}::int[] IS NULL OR product_id = ANY(${productIds}::int[])) GROUP BY product_id
     )
     SELECT stock.product_id, sku, stock.on_hand, coalesce(moved.on_hand, 0) AS moved_on_hand,
            stock.reserved, coalesce(moved.reserved, 0) AS moved_reserved, coalesce(held.reserved, 0) AS held
