@@ -14,7 +14,9 @@ export const configSchema = z.object({
   HOLDFAST_DATA: z.string().min(1).default('.holdfast').describe('The folder of the embedded Postgres and the private RabbitMQ.'),
   DATABASE_URL: url(['postgres:', 'postgresql:']).optional().describe('A Postgres to use instead of the embedded one.'),
   RABBITMQ_URL: url(['amqp:', 'amqps:']).optional().describe('A RabbitMQ to use instead of the broker in process.'),
-  POSTGRES_PORT: port(5433).describe('Where the embedded Postgres listens; if it is taken, another is.'),
+  POSTGRES_PORT: port(5433).describe(
+    'Where a new embedded Postgres listens, or nearby if that is taken; it keeps its port after that.',
+  ),
   DATABASE_POOL_SIZE: count(10, 1, 200).describe('Database connections of one process.'),
   NODE_ENV: z
     .enum(['development', 'production', 'test'])
@@ -23,7 +25,7 @@ export const configSchema = z.object({
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
-    .describe('How much is logged, as JSON lines on stderr.'),
+    .describe('How much is logged, as JSON lines on stderr, or in a file of the data folder when that is a terminal.'),
   CURRENCY: z
     .string()
     .regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code such as EUR')

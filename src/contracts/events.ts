@@ -7,8 +7,8 @@ export const INT_MAX = 2_147_483_647;
 export const text = (maxLength: number) =>
   z
     .string()
-    .min(1)
-    .max(maxLength)
+    .min(1, 'must not be empty')
+    .max(maxLength, `must be at most ${maxLength} characters`)
     .refine((value) => !value.includes('\u0000') && value.isWellFormed(), 'must not contain NUL or broken characters');
 
 export const orderId = text(200).describe('The order, in the words of the service that placed it; ours begin with ORD-');

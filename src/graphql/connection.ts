@@ -81,6 +81,7 @@ export function readCursor(cursor: string): string {
   return text.slice(2);
 }
 
-function badInput(field: string, message: string): GraphQLError {
+/** The request cannot be understood as it stands; `field` says where. */
+export function badInput(field: string, message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', field } });
 }

@@ -50,7 +50,7 @@ export class FieldProblem {
 
 @ObjectType({ implements: ErrorResult, description: 'The input breaks one or more rules; nothing was changed.' })
 export class ValidationError extends ErrorResult {
-  @Field(() => [FieldProblem], { description: 'Every problem, all at once.' })
+  @Field(() => [FieldProblem], { description: 'What is wrong, problem by problem.' })
   fields!: FieldProblem[];
 
   /** The refusal for these problems, its message naming the first few. */

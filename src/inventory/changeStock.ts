@@ -121,6 +121,6 @@ const adjustSchema = z.object({
 });
 const setSchema = z.object({
   onHand: z.int().min(0, 'must not be negative').max(INT_MAX),
-  compareOnHand: z.int().min(0),
+  compareOnHand: z.int().min(0, 'must not be negative'),
   ...note,
 });

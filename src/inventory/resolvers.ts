@@ -1,7 +1,7 @@
 import { Arg, Args, Ctx, FieldResolver, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 
 import { INT_MAX } from '../contracts';
-import { PageArgs, pageOf, ValidationError } from '../graphql';
+import { badInput, PageArgs, pageOf, ValidationError } from '../graphql';
 import { type RequestContext } from '../observability';
 import { type InventoryContext } from './context';
 import { type ProductKey } from './readProducts';
@@ -34,7 +34,8 @@ export class ProductResolver {
     @Arg('sku', () => String, { nullable: true, description: 'By its sku.' }) sku?: string | null,
   ): Promise<Product | null> {
     const key = keyOf({ productId: id, sku });
-    const view = key && (await this.inventory.product(key));
+    if (!key) throw badInput('id', 'Name the product by id or by sku, exactly one of the two.');
+    const view = await this.inventory.product(key);
     return view ? Product.of(view) : null;
   }
 

@@ -52,7 +52,7 @@ export function available(stock: Pick<Stock, 'onHand' | 'reserved'>): number {
   return stock.onHand - stock.reserved;
 }
 
-/** A batch's lines, each product once: two lines of one product are one line of both quantities. */
+/** An order's lines, each product once: two lines of one product are one line of both quantities. */
 export function mergeWish(orderId: string, lines: WishedLine[]): Wish {
   const quantities = new Map<number, number>();
   for (const { productId, quantity } of lines) quantities.set(productId, (quantities.get(productId) ?? 0) + quantity);

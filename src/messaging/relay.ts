@@ -19,7 +19,7 @@ export class Relay {
   private confirmed: bigint[] = [];
   /** Our publications that are neither confirmed nor refused. */
   private underWay = 0;
-  /** True when a sweep ended for want of room, and not for want of rows. */
+  /** True when the last sweep came back full. */
   private isMoreDue = false;
   private failures = 0;
   private doorsWaiting: (() => void)[] = [];
@@ -144,20 +144,18 @@ export class Relay {
     }, pauseMs).unref();
   }
 
-  /** Takes batch after batch while each comes back full and there is somewhere to put the next. */
+  /** Takes one batch; a full one means that more is due, and the next sweep follows soon. A start never waits for a whole backlog. */
   private async sweep(everything: boolean) {
     const { database, schema, log, leaseMs, sweepBatchMax: limit } = this.options;
     // Without room this sweep takes nothing, and whether more is due stays as it was.
     if (this.waiting.length >= limit) return this.pump();
     this.isMoreDue = false;
+    if (this.state !== 'running' || !this.isBrokerReady()) return;
     try {
-      while (this.state === 'running' && this.isBrokerReady()) {
-        const rows = await claimDue(database, { schema, leaseMs, limit, held: [...this.held], everything });
-        if (rows.length > 0) log.info({ rows: rows.length, schema }, 'sweep took over events that were not published');
-        this.take(rows);
-        if (rows.length < limit) return;
-        if (this.waiting.length >= limit) return void (this.isMoreDue = true);
-      }
+      const rows = await claimDue(database, { schema, leaseMs, limit, held: [...this.held], everything });
+      if (rows.length > 0) log.info({ rows: rows.length, schema }, 'sweep took over events that were not published');
+      this.take(rows);
+      this.isMoreDue = rows.length === limit;
     } catch (error) {
       log.warn({ err: error, schema }, 'sweep failed; the next one will try again');
     }

@@ -102,7 +102,7 @@ export function decide(order: Order, change: OrderChange): Decision {
   }
 }
 
-/** No event can change an order in such a status into another, except a confirmed one that is cancelled or fulfilled. */
+/** True once it waits for no decision any more; a confirmed order may still be cancelled or fulfilled. */
 export function isDecided(status: OrderStatus): boolean {
   return status !== 'PENDING';
 }

@@ -46,8 +46,8 @@ export async function findOrders(database: Pick<Database, 'order'>, ids: string[
 export async function listOrders(database: Database, filter: OrderFilter, first: number, after?: string): Promise<OrderView[]> {
   const rows = await database.order.findMany({
     where: {
-      ...(filter.customerId ? { customerId: filter.customerId } : {}),
-      ...(filter.status ? { status: filter.status } : {}),
+      ...(filter.customerId == null ? {} : { customerId: filter.customerId }),
+      ...(filter.status == null ? {} : { status: filter.status }),
       ...(after ? { id: { lt: after } } : {}),
     },
     orderBy: { id: 'desc' },

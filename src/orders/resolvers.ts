@@ -1,7 +1,7 @@
 import DataLoader from 'dataloader';
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 
-import { PageArgs, pageOf, ValidationError } from '../graphql';
+import { badInput, PageArgs, pageOf, ValidationError } from '../graphql';
 import { type RequestContext } from '../observability';
 import { type CloseOrderResult } from './closeOrder';
 import { type OrdersContext } from './context';
@@ -60,16 +60,21 @@ export class OrderResolver {
   }
 
   @Mutation(() => [CreateOrderResultUnion], {
-    description: `Places up to ${ORDERS_PER_CALL_MAX} orders; each is accepted or refused by itself, and answered in its place.`,
+    description: `Places up to ${ORDERS_PER_CALL_MAX} orders; each is accepted or refused by itself, and answered in its place. With the header Idempotency-Key the whole call can be repeated.`,
   })
   async createOrders(
     @Arg('inputs', () => [CreateOrderInput], { description: 'The orders, each with a key of its own.' })
     inputs: CreateOrderInput[],
     @Ctx() context: RequestContext,
   ) {
-    if (inputs.length <= ORDERS_PER_CALL_MAX) return this.place(inputs, context);
-    const message = `holds ${inputs.length} orders; at most ${ORDERS_PER_CALL_MAX} are taken at once`;
-    return [ValidationError.of([{ path: 'inputs', code: 'too_big', message }])];
+    if (inputs.length > ORDERS_PER_CALL_MAX) {
+      throw badInput('inputs', `inputs holds ${inputs.length} orders; at most ${ORDERS_PER_CALL_MAX} are taken at once.`);
+    }
+    // One header for many orders: each gets a key of its own from it, so that repeating the whole call is safe.
+    const { idempotencyKey: header } = context;
+    const keyOf = (index: number) => (header === undefined ? undefined : `${header}#${index}`);
+    const withKeys = inputs.map((input, index) => ({ ...input, idempotencyKey: input.idempotencyKey ?? keyOf(index) }));
+    return this.place(withKeys, context);
   }
 
   @Mutation(() => CloseOrderResultUnion, {

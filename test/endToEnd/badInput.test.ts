@@ -102,6 +102,34 @@ describe('what cannot be stored is the caller’s to mend, wherever it stands', 
   });
 });
 
+describe('many orders at once', () => {
+  const createOrders =
+    'mutation ($inputs: [CreateOrderInput!]!) { createOrders(inputs: $inputs) { __typename ... on Order { id } } }';
+  const send = (inputs: object[], headers?: Record<string, string>) =>
+    house.post({ query: createOrders, variables: { inputs } }, headers);
+
+  it('each is answered in its place, and one header makes the whole call repeatable', async () => {
+    const inputs = [anInput(), anInput({ items: [] }), anInput()];
+    const answers = await Promise.all([1, 2].map(() => send(inputs, { 'idempotency-key': 'bulk-1' })));
+    const [first, second] = answers.map(({ json }) => json.data!.createOrders as { __typename: string; id?: string }[]);
+    expect(first!.map((result) => result.__typename)).toEqual(['Order', 'ValidationError', 'Order']);
+    expect(second).toEqual(first);
+    expect(first![0]!.id).not.toBe(first![2]!.id);
+  });
+
+  it('more than 100 are refused whole', async () => {
+    const before = await countOrders();
+    const { json } = await send(Array.from({ length: 101 }, () => anInput()));
+    expect(json.errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', field: 'inputs' });
+    expect(await countOrders()).toBe(before);
+  });
+
+  it('the orders of nobody are nobody’s', async () => {
+    const { orders } = await house.ask<{ orders: { nodes: object[] } }>('{ orders(customerId: "") { nodes { id } } }');
+    expect(orders.nodes).toEqual([]);
+  });
+});
+
 describe('closing an order twice, too late or too early', () => {
   const close = async (verb: string, id: string) => {
     const data = await house.ask<Record<string, Record<string, unknown>>>(

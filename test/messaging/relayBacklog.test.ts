@@ -70,6 +70,14 @@ it('a backlog is swept as fast as the broker takes it, not a batch per interval'
   expect(broker.published).toHaveLength(3_000);
 });
 
+it('a start does not wait for a backlog that cannot be published: it would never be over', async () => {
+  await fill(2_000);
+  const broker = new CountingBroker();
+  broker.confirm = () => Promise.reject(new Error('no queue takes it'));
+  await relayOn(broker, { leaseMs: 0 }).start();
+  expect(broker.published.length).toBeLessThanOrEqual(100);
+});
+
 it('a claim is quick though thirty thousand older events are leased: it does not cost the square of the backlog', async () => {
   await fill(60_000);
   await database.$executeRaw`
