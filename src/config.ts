@@ -33,7 +33,8 @@ export const configSchema = z.object({
     .describe('The currency of every price.'),
   ORDER_DEADLINE_SECONDS: count(600, 5, 86_400).describe('A PENDING order is cancelled as EXPIRED after this.'),
   ORDER_REPUBLISH_SECONDS: count(30, 1, 3_600).describe('A PENDING order is published again after this, then at twice the age.'),
-  ORDER_LINES_MAX: count(100, 1, 1_000).describe('Lines of one order.'),
+  /** 900 lines of the most units at the highest price still total within the whole numbers that are exact. */
+  ORDER_LINES_MAX: count(100, 1, 900).describe('Lines of one order.'),
   ORDER_QUANTITY_MAX: count(100_000, 1, 100_000).describe('Units of one product in one order.'),
   BODY_LIMIT_KIB: count(100, 1, 10_240).describe('Size of one request body.'),
   COMMIT_BATCH_MAX: count(64, 1, 500).describe('Orders that share one commit at most.'),

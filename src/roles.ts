@@ -1,6 +1,7 @@
 import { buildSchema, type ClassType } from 'type-graphql';
 
 import { type Config } from './config';
+import { queues } from './contracts';
 import { type Database } from './database';
 import { createGraphql, playgroundRoutes, probeRoutes, startHttpServer } from './gateway';
 import { createInventory, ProductResolver, seedProducts, type InventoryContext, type SeedOutcome } from './inventory';
@@ -93,7 +94,11 @@ function buildHouse(ground: Ground): House {
       concurrencyMax: 2,
     },
     room: () => relays.orders.room(),
-    watchdog: { intervalMs: 1_000, batchSizeMax: 500 },
+    watchdog: {
+      intervalMs: 1_000,
+      batchSizeMax: 500,
+      queued: async () => (await ground.broker.depth(queues.orderCreated))?.ready ?? 0,
+    },
     productIdsBySku: (skus) => inventory.productIdsBySku(skus),
   });
   return { ...ground, orders, inventory, relays };
@@ -170,10 +175,18 @@ async function consume(
 }
 
 /** In process, what the doors let in is settled before the consumers go: nothing needs a second start to be decided. */
-async function settleInHand({ broker, embedded, config }: House) {
+async function settleInHand({ broker, embedded, config, database }: House) {
+  if (!embedded || !(await canSettle(database))) return;
   const deadline = performance.now() + config.DRAIN_SECONDS * 1000;
-  while (embedded && broker.unsettled() > 0 && performance.now() < deadline)
-    await new Promise((resolve) => setTimeout(resolve, 10));
+  while (broker.unsettled() > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+/** Without the database nothing in hand can be settled, and there is nothing to wait for: it is all in the outbox. */
+function canSettle(database: Database): Promise<boolean> {
+  return database.$queryRaw`SELECT 1`.then(
+    () => true,
+    () => false,
+  );
 }
 
 async function openDoors(names: readonly RoleName[], house: House) {

@@ -8,14 +8,14 @@ import { createOrderUseCase, type CreateOrderOptions } from './createOrder';
 import { stockReplyHandlers } from './handlers';
 import { isDecided } from './order';
 import { findOrders, listOrders, pendingOrders, readTimelines, type OrderFilter } from './readOrders';
-import { startWatchdog, type Watchdog } from './watchdog';
+import { startWatchdog, type Watchdog, type WatchdogOptions } from './watchdog';
 
 export interface OrdersOptions extends Omit<CreateOrderOptions, 'database' | 'outbox'> {
   database: Database;
   outbox: Outbox;
   log: Logger;
   metrics: Metrics;
-  watchdog: { intervalMs: number; batchSizeMax: number };
+  watchdog: Pick<WatchdogOptions, 'intervalMs' | 'batchSizeMax' | 'queued'>;
   /** Which product each sku names; unknown skus are left out. Orders know products by id only. */
   productIdsBySku: (skus: string[]) => Promise<Map<string, number>>;
 }

@@ -14,6 +14,8 @@ export interface WatchdogOptions {
   intervalMs: number;
   /** How many orders one transaction takes. */
   batchSizeMax: number;
+  /** How many orders wait in inventory's queue. While these are many, asking again would only make the queue longer. */
+  queued: () => Promise<number>;
 }
 
 export interface Watchdog {
@@ -53,7 +55,8 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
 
   async function look() {
     const expired = await untilEmpty(() => outbox.transaction((tx) => expire(tx, options)));
-    const republished = await outbox.transaction((tx) => republish(tx, options));
+    const isBacklogged = (await options.queued()) > batchSizeMax;
+    const republished = isBacklogged ? 0 : await outbox.transaction((tx) => republish(tx, options));
     if (expired + republished > 0) log.warn({ expired, republished }, 'orders waited too long for a decision');
     return { expired, republished };
   }

@@ -14,6 +14,7 @@ let database: Database;
 let outbox: Outbox;
 let orders: OrdersContext;
 let commits = 0;
+let queued = 0;
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
@@ -32,7 +33,7 @@ beforeAll(async () => {
     times: { deadlineMs: 60_000, republishAfterMs: 30_000 },
     limits: { linesMax: 100, quantityMax: 1_000, batchSizeMax: 64, concurrencyMax: 2 },
     room: () => Promise.resolve(),
-    watchdog: { intervalMs: 3_600_000, batchSizeMax: 500 },
+    watchdog: { intervalMs: 3_600_000, batchSizeMax: 500, queued: () => Promise.resolve(queued) },
     productIdsBySku: () => Promise.resolve(new Map()),
   });
 });
@@ -215,7 +216,7 @@ describe('the watchdog', () => {
   const settleOthers = () =>
     database.$executeRaw`UPDATE orders.orders SET watch_at = watch_at + interval '1 day' WHERE status = 'PENDING'`;
 
-  it('asks again for an order that waits too long, once per doubling of its age, and not while its event is still in the outbox', async () => {
+  it('asks again for an order that waits too long, once per doubling of its age, and not while its event is still in the outbox or the queue is long', async () => {
     await settleOthers();
     const { id } = await place();
     await waited([id], 31_000);
@@ -223,6 +224,9 @@ describe('the watchdog', () => {
     expect(await watchdog.look()).toEqual({ expired: 0, republished: 0 });
     await clearOutbox();
     await database.$executeRaw`UPDATE orders.orders SET watch_at = clock_timestamp() WHERE id = ${id}`;
+    queued = 501;
+    expect(await watchdog.look()).toEqual({ expired: 0, republished: 0 });
+    queued = 0;
     expect(await watchdog.look()).toEqual({ expired: 0, republished: 1 });
     expect(await watchdog.look()).toEqual({ expired: 0, republished: 0 });
     expect(await eventsOf(id)).toMatchObject([{ event: 'OrderCreated', items: [{ product_id: 1, quantity: 2 }] }]);

@@ -25,7 +25,7 @@ const ordersOn = (outbox: Outbox, times = { deadlineMs: 60_000, republishAfterMs
     ...{ log: createLogger({ level: 'silent', name: 'test' }), metrics: createMetrics() },
     limits: { linesMax: 100, quantityMax: 1_000, batchSizeMax: 64, concurrencyMax: 2 },
     room: () => Promise.resolve(),
-    watchdog: { intervalMs: 3_600_000, batchSizeMax: 500 },
+    watchdog: { intervalMs: 3_600_000, batchSizeMax: 500, queued: () => Promise.resolve(0) },
     productIdsBySku: () => Promise.resolve(new Map()),
   });
 const place = (orders: OrdersContext, idempotencyKey?: string, quantity = 1) =>
