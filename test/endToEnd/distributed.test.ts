@@ -82,6 +82,28 @@ const url = testRabbitmqUrl('test-2');
     for (const { values } of handled) expect(values.some(({ labels }) => labels.type === 'OrderCreated')).toBe(true);
   });
 
+  it('one key through two gateways at once is one order, and another wish under it is told so', async () => {
+    const [one, two] = [await start(['gateway']), await start(['gateway'])];
+    const product = await addProduct(one, 10);
+    const wish = (quantity: number) => ({
+      customerId: 'CUST-two',
+      idempotencyKey: 'k',
+      items: [{ productId: product, quantity }],
+    });
+    const send = (gateway: House, quantity: number) =>
+      gateway.ask<{ createOrder: { __typename: string; id?: string; orderId?: string } }>(
+        `mutation ($input: CreateOrderInput!) { createOrder(input: $input) { __typename ... on Order { id }
+          ... on IdempotencyConflictError { orderId } } }`,
+        { input: wish(quantity) },
+      );
+    const same = await Promise.all(Array.from({ length: 60 }, (_, index) => send(index % 2 === 0 ? one : two, 1)));
+    const ids = new Set(same.map(({ createOrder }) => createOrder.id));
+    expect(ids.size).toBe(1);
+    const other = await send(two, 2);
+    expect(other.createOrder).toMatchObject({ __typename: 'IdempotencyConflictError', orderId: [...ids][0] });
+    expect(await testDatabase.database.order.count({ where: { customerId: 'CUST-two' } })).toBe(1);
+  });
+
   it('a gateway that stops hands on what it acknowledged; the relay of another takes over what it could not', async () => {
     const [gateway] = [await start(['gateway']), await start(['orders']), await start(['inventory'])];
     const product = await addProduct(gateway, 1_000);
