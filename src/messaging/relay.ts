@@ -28,12 +28,17 @@ export class Relay {
   private sweepTimer: NodeJS.Timeout | undefined;
   private state: 'idle' | 'running' | 'stopped' = 'idle';
 
-  constructor(private readonly options: RelayOptions) {}
+  /** True while there may be rows of a process that is no more, whose leases count for nothing: until a sweep comes back not full. */
+  private isTakingOver: boolean;
+
+  constructor(private readonly options: RelayOptions) {
+    this.isTakingOver = options.alone;
+  }
 
   /** Starts sweeping; the first sweep is over when it resolves. */
   async start(): Promise<void> {
     this.state = 'running';
-    await this.sweep(this.options.alone);
+    await this.sweep();
     this.scheduleSweep();
   }
 
@@ -140,22 +145,23 @@ export class Relay {
     if (this.state !== 'running') return;
     const pauseMs = this.isMoreDue ? Math.min(BACKLOG_PAUSE_MS, this.options.sweepIntervalMs) : this.options.sweepIntervalMs;
     this.sweepTimer = startTimer(() => {
-      this.sweeping = this.sweep(false).finally(() => this.scheduleSweep());
+      this.sweeping = this.sweep().finally(() => this.scheduleSweep());
     }, pauseMs).unref();
   }
 
   /** Takes one batch; a full one means that more is due, and the next sweep follows soon. A start never waits for a whole backlog. */
-  private async sweep(everything: boolean) {
+  private async sweep() {
     const { database, schema, log, leaseMs, sweepBatchMax: limit } = this.options;
     // Without room this sweep takes nothing, and whether more is due stays as it was.
     if (this.waiting.length >= limit) return this.pump();
     this.isMoreDue = false;
     if (this.state !== 'running' || !this.isBrokerReady()) return;
     try {
-      const rows = await claimDue(database, { schema, leaseMs, limit, held: [...this.held], everything });
+      const rows = await claimDue(database, { schema, leaseMs, limit, held: [...this.held], everything: this.isTakingOver });
       if (rows.length > 0) log.info({ rows: rows.length, schema }, 'sweep took over events that were not published');
       this.take(rows);
       this.isMoreDue = rows.length === limit;
+      this.isTakingOver &&= this.isMoreDue;
     } catch (error) {
       log.warn({ err: error, schema }, 'sweep failed; the next one will try again');
     }
@@ -198,8 +204,8 @@ export interface RelayOptions {
   /** How many messages may be on their way before `room` makes doors wait; Infinity where a real broker holds the queue. */
   intakeMax: number;
   /**
-   * True when this process is the whole of Holdfast, broker and all: then the first sweep takes everything, whosever lease it is
-   * under, and a stop waits for nothing that only a consumer could settle.
+   * True when this process is the whole of Holdfast, broker and all: then what it finds at its start is its own, whosever lease it
+   * is under, and a stop waits for nothing that only a consumer could settle.
    */
   alone: boolean;
   drainMs: number;

@@ -108,12 +108,13 @@ it('picks up what a process committed and died with', async () => {
   expect(ordersOf(broker)).toEqual(['A', 'B', 'C']);
 });
 
-it('alone on its database, it takes everything at its start, whosever lease it is under', async () => {
-  await write(outboxOf(undefined, 3_600_000), 'A', 'B');
+it('alone on its database, it takes everything it finds at its start, whosever lease it is under', async () => {
+  const ids = Array.from({ length: 250 }, (_, index) => `O-${index}`);
+  await write(outboxOf(undefined, 3_600_000), ...ids);
   const broker = new MoodyBroker();
-  await relayOn(broker, { alone: true, sweepIntervalMs: 3_600_000 }).start();
+  await relayOn(broker, { alone: true, sweepBatchMax: 100 }).start();
   await isEmpty();
-  expect(ordersOf(broker)).toEqual(['A', 'B']);
+  expect(ordersOf(broker)).toEqual(ids);
 });
 
 it('four relays share a backlog of 2,000: every event once, nothing left (F3, F5)', async () => {
