@@ -150,16 +150,14 @@ export class UpdateProductInput {
   active?: boolean | null;
 }
 
-@InputType({ description: 'Units that came or went.' })
-export class AdjustStockInput {
+/** What every change of stock by hand says: which product, and why. */
+@InputType()
+abstract class StockChangeInput {
   @Field(() => Int, { nullable: true, description: 'The product by id.' })
   productId?: number | null;
 
   @Field(() => String, { nullable: true, description: 'The product by sku; exactly one of the two.' })
   sku?: string | null;
-
-  @Field(() => Int, { description: 'Units that came (positive) or went (negative).' })
-  delta!: number;
 
   @Field(() => StockChangeReason, { description: 'Why.' })
   reason!: StockChangeNote['reason'];
@@ -168,25 +166,19 @@ export class AdjustStockInput {
   reference?: string | null;
 }
 
+@InputType({ description: 'Units that came or went.' })
+export class AdjustStockInput extends StockChangeInput {
+  @Field(() => Int, { description: 'Units that came (positive) or went (negative).' })
+  delta!: number;
+}
+
 @InputType({ description: 'Units counted.' })
-export class SetStockInput {
-  @Field(() => Int, { nullable: true, description: 'The product by id.' })
-  productId?: number | null;
-
-  @Field(() => String, { nullable: true, description: 'The product by sku; exactly one of the two.' })
-  sku?: string | null;
-
+export class SetStockInput extends StockChangeInput {
   @Field(() => Int, { description: 'Units in the house, as counted.' })
   onHand!: number;
 
   @Field(() => Int, { description: 'What `onHand` was when the count began; if it is not that any more, nothing is changed.' })
   compareOnHand!: number;
-
-  @Field(() => StockChangeReason, { description: 'Why.' })
-  reason!: StockChangeNote['reason'];
-
-  @Field(() => String, { nullable: true, description: 'The paper or ticket behind it; up to 200 characters.' })
-  reference?: string | null;
 }
 
 @ObjectType({ implements: ErrorResult, description: 'There is no such product.' })
