@@ -96,14 +96,16 @@ function buildHouse(ground: Ground): House {
       concurrencyMax: ground.embedded ? 1 : 2,
     },
     room: () => relays.orders.room(),
-    watchdog: {
-      intervalMs: 1_000,
-      batchSizeMax: 500,
-      queued: async () => (await ground.broker.depth(queues.orderCreated))?.ready ?? 0,
-    },
+    watchdog: { intervalMs: 1_000, batchSizeMax: 500, queued: () => ordersQueued(ground.broker) },
     productIdsBySku: (skus) => inventory.productIdsBySku(skus),
   });
   return { ...ground, orders, inventory, relays };
+}
+
+/** Asked of a broker that is away, the depth of a queue would take its whole timeout. */
+async function ordersQueued(broker: Broker): Promise<number> {
+  if (broker.status().state !== 'ready') return Infinity;
+  return (await broker.depth(queues.orderCreated))?.ready ?? 0;
 }
 
 /** As long as the broker's confirm timeout: a later confirm costs a repetition, and a dead process's events wait no longer. */

@@ -14,7 +14,10 @@ export interface WatchdogOptions {
   intervalMs: number;
   /** How many orders one transaction takes. */
   batchSizeMax: number;
-  /** How many orders wait in inventory's queue. While these are many, asking again would only make the queue longer. */
+  /**
+   * How many orders wait in inventory's queue. While these are many, asking again would only make
+   * the queue longer; Infinity while the broker is away, when what is to be said waits in the outbox already.
+   */
   queued: () => Promise<number>;
 }
 
@@ -55,10 +58,15 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
 
   async function look() {
     const expired = await untilEmpty(() => outbox.transaction((tx) => expire(tx, options)));
-    const isBacklogged = (await options.queued()) > batchSizeMax;
-    const republished = isBacklogged ? 0 : await outbox.transaction((tx) => republish(tx, options));
+    const republished = (await isWorthRepeating()) ? await outbox.transaction((tx) => republish(tx, options)) : 0;
     if (expired + republished > 0) log.warn({ expired, republished }, 'orders waited too long for a decision');
     return { expired, republished };
+  }
+
+  /** The broker is asked only when there is something to repeat, and never inside a transaction. */
+  async function isWorthRepeating(): Promise<boolean> {
+    const isAnyLate = await outbox.transaction(async (tx) => ({ result: await anyLate(tx), messages: [] }));
+    return isAnyLate && (await options.queued()) <= batchSizeMax;
   }
 
   async function untilEmpty(step: () => Promise<number>) {
@@ -81,6 +89,13 @@ async function expire(tx: Transaction, { newId, onChanged, batchSizeMax }: Watch
   );
   onChanged(outcomes);
   return { result: overdue.length, messages: outcomes.flatMap((outcome) => outcome.message ?? []) };
+}
+
+async function anyLate(tx: Transaction): Promise<boolean> {
+  const [row] = await tx.$queryRaw<{ late: boolean }[]>`
+    SELECT EXISTS (SELECT FROM orders.orders
+      WHERE status = 'PENDING' AND watch_at <= clock_timestamp() AND deadline_at > clock_timestamp()) AS late`;
+  return row!.late;
 }
 
 /** At most one batch a look, and never for an order whose event still waits in the outbox: a backlog is not helped by repeating it. */

@@ -15,6 +15,7 @@ let outbox: Outbox;
 let orders: OrdersContext;
 let commits = 0;
 let queued = 0;
+let asked = 0;
 
 beforeAll(async () => {
   testDatabase = await createTestDatabase();
@@ -33,7 +34,7 @@ beforeAll(async () => {
     times: { deadlineMs: 60_000, republishAfterMs: 30_000 },
     limits: { linesMax: 100, quantityMax: 1_000, batchSizeMax: 64, concurrencyMax: 2 },
     room: () => Promise.resolve(),
-    watchdog: { intervalMs: 3_600_000, batchSizeMax: 500, queued: () => Promise.resolve(queued) },
+    watchdog: { intervalMs: 3_600_000, batchSizeMax: 500, queued: () => (asked++, Promise.resolve(queued)) },
     productIdsBySku: () => Promise.resolve(new Map()),
   });
 });
@@ -224,11 +225,14 @@ describe('the watchdog', () => {
     expect(await watchdog.look()).toEqual({ expired: 0, republished: 0 });
     await clearOutbox();
     await database.$executeRaw`UPDATE orders.orders SET watch_at = clock_timestamp() WHERE id = ${id}`;
-    queued = 501;
+    expect(asked).toBe(1);
+    queued = Infinity;
     expect(await watchdog.look()).toEqual({ expired: 0, republished: 0 });
     queued = 0;
     expect(await watchdog.look()).toEqual({ expired: 0, republished: 1 });
     expect(await watchdog.look()).toEqual({ expired: 0, republished: 0 });
+    // Nothing was late any more, so nobody was asked.
+    expect(asked).toBe(3);
     expect(await eventsOf(id)).toMatchObject([{ event: 'OrderCreated', items: [{ product_id: 1, quantity: 2 }] }]);
     await watchdog.stop();
   });
