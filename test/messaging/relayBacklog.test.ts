@@ -79,6 +79,11 @@ it('a start does not wait for a backlog that cannot be published: it would never
 });
 
 it('a claim is quick though thirty thousand older events are leased: it does not cost the square of the backlog', async () => {
+  // The planner's worst day: it last looked just after a backlog was gone, and takes the pages full of dead rows for empty for ever.
+  await database.$executeRaw`ALTER TABLE orders.outbox SET (autovacuum_enabled = false)`;
+  await fill(60_000);
+  await database.ordersOutbox.deleteMany();
+  await database.$executeRaw`ANALYZE orders.outbox`;
   await fill(60_000);
   await database.$executeRaw`
     UPDATE orders.outbox SET lease_until = clock_timestamp() + interval '1 hour'
