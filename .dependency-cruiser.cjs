@@ -1,5 +1,5 @@
 /** The house rules of who may import whom. `npm run imports` checks them; each rule says what to do instead. */
-const contexts = 'orders|inventory|accounts|notifications';
+const contexts = 'orders|inventory|accounts|notifications|operations';
 const rule = (name, comment, from, to) => ({ name, severity: 'error', comment, from, to });
 
 module.exports = {

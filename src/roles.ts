@@ -1,13 +1,14 @@
 import { buildSchema, type ClassType } from 'type-graphql';
 
 import { type Config } from './config';
-import { queues } from './contracts';
+import { queues, type EventType } from './contracts';
 import { type Database } from './database';
 import { createGraphql, playgroundRoutes, probeRoutes, startHttpServer } from './gateway';
 import { createInventory, ProductResolver, seedProducts, type InventoryContext, type SeedOutcome } from './inventory';
 import { Consumer, createOutbox, Relay, topology } from './messaging';
 import { type Broker, type Handlers, type OutboxSchema } from './messaging';
 import { type Health, type Logger, type Metrics } from './observability';
+import { createOperations, DeadLetterResolver, type OperationsContext } from './operations';
 import { createOrders, OrderResolver, type OrdersContext } from './orders';
 import { watch } from './watch';
 
@@ -49,7 +50,7 @@ export async function startRoles(names: readonly RoleName[], ground: Ground): Pr
   try {
     await ground.broker.declare(topology);
     const house = buildHouse(ground);
-    for (const relay of relaysOf(names, house)) stops.push(await started(relay));
+    for (const relay of relaysOf(names, house)) stops.push(await begun(relay));
     for (const name of names) for (const end of await consuming[name](house)) stops.push(end);
     watch({ ...house, outboxes: outboxesFor(names), ...countsOf(names, house) });
     const http = await openDoors(names, house);
@@ -74,6 +75,7 @@ export async function seed(ground: Ground): Promise<{ value: SeedOutcome; detail
 interface House extends Ground {
   orders: OrdersContext;
   inventory: InventoryContext;
+  operations: OperationsContext;
   relays: Record<OutboxSchema, Relay>;
 }
 
@@ -99,7 +101,15 @@ function buildHouse(ground: Ground): House {
     watchdog: { intervalMs: 1_000, batchSizeMax: 500, queued: () => ordersQueued(ground.broker) },
     productIdsBySku: (skus) => inventory.productIdsBySku(skus),
   });
-  return { ...ground, orders, inventory, relays };
+  const expected = expectedBy({ ...orders.handlers, ...inventory.handlers });
+  const operations = createOperations({ database, broker: ground.broker, log, newId, expected });
+  return { ...ground, orders, inventory, operations, relays };
+}
+
+/** Which events each queue's consumer takes. */
+function expectedBy(handlers: Record<string, Handlers>): Record<string, EventType[]> {
+  const entries = Object.entries(handlers).map(([queue, table]) => [queue, Object.keys(table) as EventType[]] as const);
+  return Object.fromEntries(entries);
 }
 
 /** Asked of a broker that is away, the depth of a queue would take its whole timeout. */
@@ -141,31 +151,36 @@ function relaysOf(names: readonly RoleName[], { relays }: House): Relay[] {
 }
 
 /** One role counts for all of its kind, so that the same figure is not queried by every process. */
-function countsOf(names: readonly RoleName[], { orders, inventory }: House) {
+function countsOf(names: readonly RoleName[], { orders, inventory, operations }: House) {
   return {
+    deadLetters: () => operations.waiting(),
     pendingOrders: names.includes('orders') ? () => orders.pending() : undefined,
     stockViolations: names.includes('inventory') ? () => inventory.violations() : undefined,
   };
 }
 
-async function started(relay: Relay) {
-  await relay.start();
-  return () => relay.stop();
-}
-
-/** What each role does beside its doors. Returns how to end it. */
+/**
+ * What each role does beside its doors. Returns how to end it. Each keeps the dead letters of the queues it consumes, begun before
+ * the consumers and so ended after them; `orders` keeps what no queue received, too.
+ */
 const consuming: Record<RoleName, (house: House) => Promise<(() => Promise<void>)[]>> = {
   gateway: () => Promise.resolve([]),
   async orders(house) {
+    const unrouted = await begun(house.operations.keeperOfUnrouted());
     const consumers = await consume(house, house.orders.handlers, 'orders');
     const watchdog = house.orders.startWatchdog();
-    return [...consumers, () => watchdog.stop()];
+    return [unrouted, ...consumers, () => watchdog.stop()];
   },
   inventory: (house) => consume(house, house.inventory.handlers, 'inventory'),
 };
 
+async function begun(worker: { start(): Promise<void>; stop(): Promise<void> }) {
+  await worker.start();
+  return () => worker.stop();
+}
+
 async function consume(
-  { config, database, broker, log, metrics, random, relays }: House,
+  { config, database, broker, log, metrics, random, relays, operations }: House,
   table: Record<string, Handlers>,
   schema: OutboxSchema,
 ) {
@@ -174,8 +189,8 @@ async function consume(
   const consumers = Object.entries(table).map(
     ([queue, handlers]) => new Consumer({ queue, handlers, broker, outbox, batchSizeMax, log, metrics, random }),
   );
-  await Promise.all(consumers.map((consumer) => consumer.start()));
-  return consumers.map((consumer) => () => consumer.stop());
+  const keepers = Object.keys(table).map((queue) => operations.keeperOf(queue));
+  return Promise.all([...keepers, ...consumers].map(begun));
 }
 
 /** In process, what the doors let in is settled before the consumers go: nothing needs a second start to be decided. */
@@ -216,9 +231,13 @@ async function openDoors(names: readonly RoleName[], house: House) {
   return { port: http.port, url: http.url, close };
 }
 
-async function graphqlDoor({ orders, inventory, config, log, metrics }: House) {
+async function graphqlDoor({ orders, inventory, operations, config, log, metrics }: House) {
   const production = config.NODE_ENV === 'production';
-  const schema = await buildGraphqlSchema(new OrderResolver(orders), new ProductResolver(inventory));
+  const schema = await buildGraphqlSchema(
+    new OrderResolver(orders),
+    new ProductResolver(inventory),
+    new DeadLetterResolver(operations),
+  );
   const bodyLimitBytes = config.BODY_LIMIT_KIB * 1024;
   const { handle, stop } = await createGraphql({
     schema,
@@ -232,10 +251,10 @@ async function graphqlDoor({ orders, inventory, config, log, metrics }: House) {
 }
 
 /** The schema of all contexts; zod checks the inputs, so type-graphql does not. */
-export function buildGraphqlSchema(...resolvers: [OrderResolver, ProductResolver]) {
+export function buildGraphqlSchema(...resolvers: [OrderResolver, ProductResolver, DeadLetterResolver]) {
   const instances = new Map<unknown, object>(resolvers.map((resolver) => [resolver.constructor, resolver]));
   return buildSchema({
-    resolvers: [OrderResolver, ProductResolver],
+    resolvers: [OrderResolver, ProductResolver, DeadLetterResolver],
     container: { get: (resolver: ClassType) => instances.get(resolver) },
     validate: false,
   });

@@ -1,6 +1,6 @@
 import { queues } from './contracts';
 import { pendingMigrations, type Database } from './database';
-import { outboxLag, type Broker, type OutboxSchema } from './messaging';
+import { deadQueue, outboxLag, type Broker, type OutboxSchema } from './messaging';
 import { type Health, type Metrics } from './observability';
 
 /** What a process can be asked about. */
@@ -11,6 +11,8 @@ export interface Watched {
   broker: Broker;
   /** The outboxes that this process publishes. */
   outboxes: OutboxSchema[];
+  /** How many dead letters wait in the table, by queue. */
+  deadLetters: () => Promise<Map<string, number>>;
   /** Given where this process decides orders. */
   pendingOrders?: () => Promise<{ pending: number; oldestSeconds: number }>;
   /** Given where this process keeps the stock. */
@@ -53,11 +55,15 @@ async function collectOutboxes({ outboxes, database, metrics }: Watched) {
   });
 }
 
-async function collectDeadLetters({ broker, metrics }: Watched) {
+/** What waits in the table, and what nobody has taken there yet. */
+async function collectDeadLetters({ broker, metrics, deadLetters }: Watched) {
   const { unrouted, ...worked } = queues;
-  const waiting = async (queue: string) => (await broker.depth(queue))?.ready ?? 0;
-  const dead = Object.values(worked).map(async (queue) => metrics.deadLetters.set({ queue }, await waiting(`${queue}.dead`)));
-  await Promise.all([...dead, waiting(unrouted).then((count) => metrics.unrouted.set(count))]);
+  const kept = await deadLetters();
+  const waiting = async (queue: string, from: string) => (kept.get(queue) ?? 0) + ((await broker.depth(from))?.ready ?? 0);
+  const dead = Object.values(worked).map(async (queue) =>
+    metrics.deadLetters.set({ queue }, await waiting(queue, deadQueue(queue))),
+  );
+  await Promise.all([...dead, waiting(unrouted, unrouted).then((count) => metrics.unrouted.set(count))]);
 }
 
 async function collectPendingOrders({ pendingOrders, metrics }: Watched) {

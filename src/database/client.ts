@@ -78,7 +78,11 @@ function openPool(options: DatabaseOptions): Pool {
   pool.on('error', (error) => {
     if (!pool.ending) log('warn', 'An idle database connection was lost', { reason: error.message });
   });
-  pool.on('connect', (client) => endWhenSilent(client, statementTimeoutMs + silenceMarginMs));
+  pool.on('connect', (client) => {
+    // A dying server may say so twice, and the pool listens once: without a listener for life the second time ends the process.
+    client.on('error', () => undefined);
+    endWhenSilent(client, statementTimeoutMs + silenceMarginMs);
+  });
   return pool;
 }
 

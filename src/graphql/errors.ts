@@ -10,6 +10,7 @@ export enum ErrorCode {
   SKU_TAKEN = 'SKU_TAKEN',
   STOCK_BELOW_RESERVED = 'STOCK_BELOW_RESERVED',
   STOCK_MOVED = 'STOCK_MOVED',
+  UNKNOWN_DEAD_LETTER = 'UNKNOWN_DEAD_LETTER',
 }
 
 registerEnumType(ErrorCode, {
@@ -24,6 +25,7 @@ registerEnumType(ErrorCode, {
     SKU_TAKEN: { description: 'Another product has this sku.' },
     STOCK_BELOW_RESERVED: { description: 'Units that are promised to orders cannot be taken away.' },
     STOCK_MOVED: { description: 'The stock is not what `compareOnHand` says: somebody changed it meanwhile.' },
+    UNKNOWN_DEAD_LETTER: { description: 'There is no dead letter with this id.' },
   },
 });
 

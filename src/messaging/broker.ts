@@ -12,8 +12,8 @@ export interface Broker {
   declare(topology: Topology): Promise<void>;
   /**
    * Resolves when the message is safe: on RabbitMQ when the broker confirmed it, in process when every queue it was routed to
-   * has settled it (memory keeps no promise, so the outbox row must outlive the work). A dead letter in process counts as
-   * unsettled until someone settles it, for the same reason.
+   * has settled it (memory keeps no promise, so the outbox row must outlive the work). A dead letter in process holds the
+   * confirm until it is settled out of its queue, when somebody has kept it.
    * Rejects with UnroutableError (mandatory, and no queue took it) or UnconfirmedError (lost sight of: publish it again).
    */
   publish(publication: Publication): Promise<void>;
@@ -74,6 +74,8 @@ export interface MessageProperties {
   replyTo?: string;
   appId?: string;
   contentType?: string;
+  contentEncoding?: string;
+  priority?: number;
   /** Seconds since 1970, as AMQP counts. */
   timestamp?: number;
   headers: Record<string, unknown>;
@@ -98,7 +100,7 @@ export interface Delivery {
   ack(): void;
   /** Puts it back into its queue after `delayMs`, as the next attempt; resolves when that is safe. */
   retry(delayMs: number, reason: string): Promise<void>;
-  /** Moves it to `<queue>.dead` with the reason in its headers (`x-holdfast-reason`, `x-holdfast-queue`, `x-holdfast-attempt`); resolves when that is safe. */
+  /** Moves it to `<queue>.dead` with the reason in its headers (`x-holdfast-reason`, `-queue`, `-attempt`, `-death`); resolves when that is safe. */
   deadLetter(reason: string): Promise<void>;
 }
 

@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
 import { randomInt } from 'node:crypto';
+import { Client } from 'pg';
 
 import {
   classifyDatabaseError,
@@ -13,7 +14,7 @@ import {
 import { withConnection } from '../../src/database/connection';
 import { plainUrl } from '../../src/database/url';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
-import { startTcpProxy } from '../support/tcpProxy';
+import { startTcpProxy } from '../../scripts/chaos/tcpProxy';
 
 let test: TestDatabase;
 let database: Database;
@@ -211,3 +212,24 @@ function rejection(work: Promise<unknown>): Promise<unknown> {
     (error: unknown) => error,
   );
 }
+
+it('outlives a server that takes its leave twice on one connection', async () => {
+  const clients: Client[] = [];
+  const connect = jest.spyOn(Client.prototype, 'connect');
+  const own = openDatabase({ url: test.url, poolSize: 1 });
+  try {
+    await own.$queryRaw`SELECT 1`;
+    clients.push(...(connect.mock.contexts as Client[]));
+    expect(clients).toHaveLength(1);
+    // The pool's listener goes when the connection is handed out, the adapter's comes a moment later; an error between must meet one.
+    const [client] = clients;
+    const listeners = client!.listeners('error') as ((error: Error) => void)[];
+    const ofThePool = listeners.filter((listener) => listener.toString().includes('client'));
+    ofThePool.forEach((listener) => client!.off('error', listener));
+    expect(() => client!.emit('error', new Error('terminating connection due to unexpected postmaster exit'))).not.toThrow();
+    ofThePool.forEach((listener) => client!.on('error', listener));
+  } finally {
+    connect.mockRestore();
+    await own.close();
+  }
+});

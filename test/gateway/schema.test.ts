@@ -17,6 +17,7 @@ import {
 import { ErrorCode } from '../../src/graphql';
 import { playgroundTabs } from '../../src/gateway/playgroundTabs';
 import { ProductResolver, type InventoryContext } from '../../src/inventory';
+import { DeadLetterResolver, type OperationsContext } from '../../src/operations';
 import { OrderResolver, type OrdersContext } from '../../src/orders';
 import { buildGraphqlSchema } from '../../src/roles';
 
@@ -25,7 +26,11 @@ const file = join(root, 'schema.graphql');
 let schema: GraphQLSchema;
 
 beforeAll(async () => {
-  schema = await buildGraphqlSchema(new OrderResolver({} as OrdersContext), new ProductResolver({} as InventoryContext));
+  schema = await buildGraphqlSchema(
+    new OrderResolver({} as OrdersContext),
+    new ProductResolver({} as InventoryContext),
+    new DeadLetterResolver({} as OperationsContext),
+  );
 });
 
 it('is committed as schema.graphql (S2.18); UPDATE_SCHEMA=1 writes it anew', () => {
@@ -65,7 +70,10 @@ describe('documents that are shown to people', () => {
     return [...text.matchAll(/```graphql\n([\s\S]*?)```/g)].map((match, index) => [`${page} ${index + 1}`, match[1]!] as const);
   };
   const tabs = playgroundTabs.map((tab, index) => [`playground ${index + 1}`, tab.query] as const);
-  it.each([...tabs, ...blocksOf('README.md'), ...blocksOf('docs/quickstart.md')])('%s fits the schema', (_name, document) => {
-    expect(validate(schema, parse(document)).map((error) => error.message)).toEqual([]);
-  });
+  it.each([...tabs, ...blocksOf('README.md'), ...blocksOf('docs/quickstart.md'), ...blocksOf('docs/services.md')])(
+    '%s fits the schema',
+    (_name, document) => {
+      expect(validate(schema, parse(document)).map((error) => error.message)).toEqual([]);
+    },
+  );
 });

@@ -29,8 +29,8 @@ export interface InProcessBrokerOptions {
  * and one promise on top. Memory keeps nothing over a crash, so `publish` resolves only when every work queue that took the
  * message has settled it: until then the outbox row stays unpublished, and the next start dispatches it again.
  */
-export function createInProcessBroker({ log }: InProcessBrokerOptions): Broker {
-  return new InProcessBroker(log);
+export function createInProcessBroker({ log, random }: InProcessBrokerOptions): Broker {
+  return new InProcessBroker(random, log);
 }
 
 /** What smqp hands to a consumer, as far as it matters here. */
@@ -56,9 +56,13 @@ class InProcessBroker implements Broker {
   private readonly retryTimers = new Set<NodeJS.Timeout>();
   private readonly subscriptions = new Set<Subscription>();
   private counted = 0;
+  private deaths = 0;
   private closed = false;
 
-  constructor(private readonly log?: Logger) {
+  constructor(
+    private readonly random: () => number,
+    private readonly log?: Logger,
+  ) {
     this.routes.addExchange({ name: deadLetterExchange, type: 'topic' });
   }
 
@@ -224,7 +228,7 @@ class InProcessBroker implements Broker {
     this.retryTimers.add(timer);
   }
 
-  /** A dead letter holds the confirm of its publication, so that a restart brings it back; it no longer counts as unsettled. */
+  /** A dead letter holds the confirm of its publication until it is kept elsewhere: a crash before brings it back. It no longer counts as unsettled. */
   private bury(queue: HostedQueue, entry: Entry, reason: string): void {
     const dead = queue.kind === 'dead' ? queue : this.queues.get(deadQueue(queue.name));
     if (!dead) {
@@ -234,9 +238,16 @@ class InProcessBroker implements Broker {
     }
     if (entry.held && queue.kind !== 'dead') entry.confirmation.die();
     const { publication } = entry;
-    const headers = { ...publication.properties.headers, ...deadLetterHeaders(queue.name, entry.attempt, reason) };
+    const death = deadLetterHeaders(queue.name, entry.attempt, reason, this.deathId());
+    const headers = { ...publication.properties.headers, ...death };
     const properties = { ...publication.properties, headers };
     this.enqueue(dead, { ...entry, publication: { ...publication, properties }, attempt: 1, losses: 0 });
+  }
+
+  /** Must not come again after a restart, when the letters of before are still there to be compared with. */
+  private deathId(): string {
+    this.deaths += 1;
+    return `${this.deaths}-${this.random().toString(36).slice(2)}${this.random().toString(36).slice(2)}`;
   }
 }
 

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 import { type Logger } from '../../observability';
 import { type Delivery, type MessageProperties, UnroutableError } from '../broker';
 import { type Acks } from './acks';
@@ -5,7 +7,7 @@ import { type AmqpMessage } from './amqp';
 import { attemptOf, copiedProperties, givenUpByBroker, shownProperties } from './rabbitmqProperties';
 import { type Outgoing, type Publisher } from './rabbitmqPublisher';
 import { retryQueue } from './rabbitmqQueues';
-import { deadLetterExchange, deadLetterHeaders, deadQueue, storyHeaders } from './wireNames';
+import { deadLetterExchange, deadLetterHeaderNames, deadLetterHeaders, deadQueue, storyHeaders } from './wireNames';
 
 export interface DeliveryOptions {
   queue: string;
@@ -44,8 +46,9 @@ export class RabbitmqDelivery implements Delivery {
     const headers = message.properties.headers ?? {};
     this.queue = options.queue;
     const givenUp = givenUpByBroker(headers);
-    this.exchange = textOr(headers[storyHeaders.exchange], givenUp?.exchange ?? message.fields.exchange);
-    this.routingKey = textOr(headers[storyHeaders.routingKey], givenUp?.['routing-keys']?.[0] ?? message.fields.routingKey);
+    // Anyone can forge these headers, so that any of them may be no text at all.
+    this.exchange = textOr(headers[storyHeaders.exchange], textOr(givenUp?.exchange, message.fields.exchange));
+    this.routingKey = textOr(headers[storyHeaders.routingKey], textOr(givenUp?.['routing-keys']?.[0], message.fields.routingKey));
     this.body = message.content;
     this.properties = shownProperties(message.properties);
     this.redelivered = message.fields.redelivered;
@@ -67,8 +70,11 @@ export class RabbitmqDelivery implements Delivery {
     if (!this.take()) return;
     // A dead letter that is refused once more stays with the dead letters of its queue.
     const key = this.queue.endsWith(deadSuffix) ? this.queue.slice(0, -deadSuffix.length) : this.queue;
+    // Handed out before, it may have died before: then no header of its own can tell the two copies apart, and none is given.
+    const deathId = this.redelivered ? undefined : randomUUID();
     await this.moveTo(deadLetterExchange, key, {
-      ...deadLetterHeaders(this.queue, this.attempt, reason),
+      [deadLetterHeaderNames.death]: undefined,
+      ...deadLetterHeaders(this.queue, this.attempt, reason, deathId),
       [storyHeaders.attempt]: undefined,
     });
   }
@@ -126,6 +132,9 @@ export class RabbitmqDelivery implements Delivery {
       [storyHeaders.exchange]: this.exchange,
       [storyHeaders.routingKey]: this.routingKey,
       ...changes,
+      // RabbitMQ takes these for more routing keys: every copy of ours would be sent to the original's recipients once more.
+      CC: undefined,
+      BCC: undefined,
     };
     for (const name of Object.keys(headers)) if (headers[name] === undefined) delete headers[name];
     return headers;

@@ -4,9 +4,13 @@ import { deadLetterHeaders, deliveryLimitReason, storyHeaders } from './wireName
 
 /** What the sender sent, and for a message that the broker itself gave up, why it did. */
 export function shownProperties(properties: AmqpProperties): MessageProperties {
-  const { messageId, type, correlationId, replyTo, appId, contentType, timestamp } = properties as MessageProperties;
+  const { messageId, type, correlationId, replyTo, appId, contentType, contentEncoding, priority, timestamp } =
+    properties as MessageProperties;
   const shown: MessageProperties = { headers: shownHeaders(properties.headers ?? {}) };
-  return Object.assign(shown, defined({ messageId, type, correlationId, replyTo, appId, contentType, timestamp }));
+  return Object.assign(
+    shown,
+    defined({ messageId, type, correlationId, replyTo, appId, contentType, contentEncoding, priority, timestamp }),
+  );
 }
 
 function shownHeaders(headers: Record<string, unknown>): Record<string, unknown> {

@@ -46,12 +46,21 @@ async function declareQueue(channel: AmqpChannel, queue: QueueDeclaration): Prom
     case 'temporary':
       return assert(queue.name, { durable: false, exclusive: true, autoDelete: true });
     case 'bounded':
+      // A quorum queue as well: a classic one lives on one node, without which no other lets us even declare it.
       return assert(queue.name, {
         durable: true,
-        arguments: { 'x-queue-type': 'classic', 'x-max-length': queue.lengthMax, 'x-overflow': 'drop-head' },
+        arguments: {
+          'x-queue-type': 'quorum',
+          'x-max-length': queue.lengthMax,
+          'x-overflow': 'drop-head',
+          'x-delivery-limit': unlimitedDeliveries,
+        },
       });
     case 'work':
-      await assert(deadQueue(queue.name), { durable: true, arguments: { 'x-queue-type': 'quorum' } });
+      await assert(deadQueue(queue.name), {
+        durable: true,
+        arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': unlimitedDeliveries },
+      });
       await naming('Binding', deadQueue(queue.name), channel.bindQueue(deadQueue(queue.name), deadLetterExchange, queue.name));
       await assert(queue.name, {
         durable: true,
@@ -62,6 +71,14 @@ async function declareQueue(channel: AmqpChannel, queue: QueueDeclaration): Prom
       }
   }
 }
+
+/**
+ * Behind a dead-letter queue is nothing: what exceeds its delivery limit is gone. RabbitMQ 4 sets a limit of 20 where none is
+ * declared, and a keeper that is killed again and again would reach it. -1 lifts the limit on 4.x but counts as 0 on 3.x, where it
+ * drops at the first return; as a policy it makes some 4.x nodes write without end. The largest integer is accepted by both, and
+ * never reached.
+ */
+const unlimitedDeliveries = 2_147_483_647;
 
 /** Dead-lettering is at most once by default; a quorum queue that refuses rather than drops makes it at least once. */
 function deadLetteringTo(exchange: string, routingKey: string): Record<string, unknown> {

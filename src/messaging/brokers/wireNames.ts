@@ -17,9 +17,22 @@ export const storyHeaders = {
   publication: 'x-holdfast-publication',
 } as const;
 
-/** Headers that tell why a message is a dead letter, from where, and at which attempt. */
-export function deadLetterHeaders(queue: string, attempt: number, reason: string): Record<string, unknown> {
-  return { 'x-holdfast-reason': clipped(reason), 'x-holdfast-queue': queue, 'x-holdfast-attempt': attempt };
+/** Headers that tell the story of a dead letter. */
+export const deadLetterHeaderNames = {
+  reason: 'x-holdfast-reason',
+  queue: 'x-holdfast-queue',
+  attempt: 'x-holdfast-attempt',
+  /** Of this one death: two deliveries with the same are the same dead letter. Missing where nobody could know that. */
+  death: 'x-holdfast-death',
+  /** Carried by a dead letter that is published again: which one it was. */
+  letter: 'x-holdfast-dead-letter',
+} as const;
+
+/** Why a message is a dead letter, from where, and at which attempt. */
+export function deadLetterHeaders(queue: string, attempt: number, reason: string, deathId?: string): Record<string, unknown> {
+  const names = deadLetterHeaderNames;
+  const headers = { [names.reason]: clipped(reason), [names.queue]: queue, [names.attempt]: attempt };
+  return deathId === undefined ? headers : { ...headers, [names.death]: deathId };
 }
 
 /** The reason given to a message that was handed out `deliveryLimit` times and more without ever being settled. */

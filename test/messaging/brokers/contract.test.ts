@@ -362,6 +362,7 @@ describe.each(brokers)('the broker contract over %s', (kind, open) => {
           'x-holdfast-reason': 'Not JSON: unexpected end',
           'x-holdfast-queue': queue,
           'x-holdfast-attempt': 2,
+          'x-holdfast-death': expect.any(String) as unknown,
         },
       });
       expect(dead[0]).toMatchObject({ exchange: '', routingKey: queue, attempt: 1, body: publication.body });

@@ -8,7 +8,7 @@ import { findRabbitmqServer } from '../../../src/messaging/brokers/findRabbitmqS
 import { type PrivateRabbitmq, startPrivateRabbitmq } from '../../../src/messaging/brokers/privateRabbitmq';
 import { connectRabbitmq, type RabbitmqOptions } from '../../../src/messaging/brokers/rabbitmq';
 import { eventually } from '../../support/eventually';
-import { startTcpProxy, type TcpProxy } from '../../support/tcpProxy';
+import { startTcpProxy, type TcpProxy } from '../../../scripts/chaos/tcpProxy';
 
 /** A node of its own, because this suite kills it. */
 const suite = findRabbitmqServer() === undefined ? describe.skip : describe;
@@ -233,7 +233,7 @@ suite('the RabbitMQ broker', () => {
           'x-dead-letter-routing-key': queue,
         });
       }
-      expect(argumentsOf(`${queue}.dead`)).toEqual({ 'x-queue-type': 'quorum' });
+      expect(argumentsOf(`${queue}.dead`)).toEqual({ 'x-queue-type': 'quorum', 'x-delivery-limit': 2_147_483_647 });
     });
 
     it('leave `orders` open to any client that asserts it as a durable topic', async () => {

@@ -45,7 +45,8 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     }
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const resetAll = () => sockets.forEach((socket) => socket.resetAndDestroy());
+  // One that is not connected yet would first wait to be, in order to be reset.
+  const resetAll = () => sockets.forEach((socket) => (socket.connecting ? socket.destroy() : socket.resetAndDestroy()));
   return {
     port: (server.address() as AddressInfo).port,
     cut() {
