@@ -3,6 +3,7 @@ import closeWithGrace from 'close-with-grace';
 
 import { ConfigError, readConfig, type Config } from './config';
 import { writeRuntime } from './database';
+import { armFailpoints, FailpointRefusal } from './faults';
 import { layGround, type LaidGround } from './ground';
 import { redactUrl } from './observability';
 import { roleNames, seed, startRoles, type RoleName, type Running } from './roles';
@@ -25,6 +26,7 @@ Exit codes: 0 stopped · 1 could not start, or failed · 64 wrong options or set
 async function main() {
   const options = readOptions();
   const config = readConfig(process.env);
+  armFailpoints(process.env);
   refuseIsolation(options, config);
   const { roles, privateRabbitmq } = options;
   const screen = createStartScreen((text) => process.stdout.write(text));
@@ -150,7 +152,7 @@ function printAddresses(
 }
 
 main().catch((error: unknown) => {
-  const isUsage = error instanceof UsageError || error instanceof ConfigError || isParseError(error);
+  const isUsage = [UsageError, ConfigError, FailpointRefusal].some((kind) => error instanceof kind) || isParseError(error);
   process.stderr.write(`${isUsage ? '' : 'Holdfast could not start. '}${messageOf(error)}\n`);
   process.exit(isUsage ? 64 : 1);
 });

@@ -1,4 +1,5 @@
 import { RetryTransaction, type Transaction } from '../database';
+import { failpoint } from '../faults';
 import { followUp, PoisonMessage, type Handler, type OutgoingMessage } from '../messaging';
 import {
   insertReservations,
@@ -70,6 +71,7 @@ async function close(
     tx,
     active.flatMap((reservation) => closingMovements(reservation, status)),
   );
+  failpoint('closeReservation.moved');
   await setReservationStatus(
     tx,
     active.map((reservation) => reservation.orderId),

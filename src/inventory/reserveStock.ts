@@ -1,5 +1,6 @@
 import { type EventOf } from '../contracts';
 import { RetryTransaction, type Transaction } from '../database';
+import { failpoint } from '../faults';
 import { followUp, type Handler, type IncomingMessage } from '../messaging';
 import { findReservations, insertReservations, type Answer } from './reservationRows';
 import { decideReservations, mergeWish, type HeldLine, type ReservationDecision, type Wish } from './stock';
@@ -34,7 +35,10 @@ async function saveDecisions(tx: Transaction, decisions: ReservationDecision[]):
   const inserted = await insertReservations(tx, decisions.map(toReservation));
   // Another worker has just answered one of these orders, or buried it: start over, and find that answer.
   if (inserted < decisions.length) throw new RetryTransaction('An order of this batch was answered by another worker meanwhile.');
+  failpoint('reserveStock.inserted');
+  // One statement moves all products, so no crash can come between two of them; these points are the nearest on either side.
   await move(tx, decisions.flatMap(movementsOf));
+  failpoint('reserveStock.moved');
 }
 
 function toReservation(decision: ReservationDecision) {

@@ -2,6 +2,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 
 import { type EventType } from '../contracts';
 import { classifyDatabaseError, sqlStateOf, type Transaction } from '../database';
+import { failpoint, failpointAfterSending } from '../faults';
 import { type Logger, type Metrics } from '../observability';
 import { ATTEMPTS_MAX, retryDelayMs } from './backoff';
 import { type Broker, type Delivery, type Subscription } from './broker';
@@ -82,6 +83,7 @@ export class Consumer {
     const { metrics, queue } = this.options;
     const startedAt = performance.now();
     metrics.batchSize.observe({ hop: queue }, batch.length);
+    metrics.messagesRedelivered.inc({ queue }, batch.filter((delivery) => delivery.redelivered).length);
     const parsed: Parsed[] = [];
     for (const delivery of batch) {
       const message = await this.parseOrBury(delivery);
@@ -111,7 +113,7 @@ export class Consumer {
     for (let attempt = 1; !this.hasGivenUp; attempt++) {
       try {
         await this.runHandlers(batch);
-        return batch.forEach((one) => this.acknowledge(one));
+        return this.acknowledge(batch);
       } catch (error) {
         const isPatient = attempt < PATIENCE_MAX || (batch.length === 1 && !isRefusal(error));
         if (!isSurroundings(error) || !isPatient) return this.handleFailure(batch, error);
@@ -136,24 +138,30 @@ export class Consumer {
 
   /** One transaction for the whole batch; messages of one type go to their handler together, in the order they came. */
   private async runHandlers(batch: Parsed[]) {
-    await this.options.outbox.transaction(async (tx) => {
+    const { outbox, queue } = this.options;
+    failpoint(`${queue}.starting`);
+    await outbox.transaction(async (tx) => {
       const messages: OutgoingMessage[] = [];
       for (const type of this.expected) {
         const ofType = batch.map(({ message }) => message).filter((message) => message.body.event === type);
         if (ofType.length > 0) messages.push(...(await this.callHandler(tx, type, ofType)));
       }
       return { result: undefined, messages };
-    });
+    }, `${queue}.written`);
+    failpoint(`${queue}.committed`);
   }
 
   private callHandler<T extends EventType>(tx: Transaction, type: T, messages: IncomingMessage[]) {
     return this.options.handlers[type]!(tx, messages);
   }
 
-  private acknowledge({ delivery, message }: Parsed) {
+  private acknowledge(batch: Parsed[]) {
     const { metrics, queue } = this.options;
-    delivery.ack();
-    metrics.messagesProcessed.inc({ queue, type: message.body.event, outcome: 'ack' });
+    for (const { delivery, message } of batch) {
+      delivery.ack();
+      metrics.messagesProcessed.inc({ queue, type: message.body.event, outcome: 'ack' });
+    }
+    failpointAfterSending(`${queue}.acked`);
   }
 
   private async settleFailure({ delivery, message }: Parsed, error: unknown) {

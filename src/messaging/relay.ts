@@ -2,10 +2,11 @@ import { setTimeout as startTimer } from 'node:timers';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 
 import { type Database } from '../database';
+import { failpoint, failpointAfterSending } from '../faults';
 import { type Logger, type Metrics } from '../observability';
 import { UnroutableError, type Broker } from './broker';
 import { toPublication } from './message';
-import { claimDue, removePublished, type OutboxRow, type OutboxSchema } from './outbox';
+import { claimDue, postponeRefused, removePublished, type OutboxRow, type OutboxSchema } from './outboxRows';
 
 /**
  * Publishes what was committed to one outbox. Rows reach it in two ways: straight from the process that committed them, which
@@ -16,20 +17,23 @@ export class Relay {
   private readonly waiting: OutboxRow[] = [];
   /** Every row in hand, waiting or on its way, so that our own sweep does not take it a second time. */
   private readonly held = new Set<bigint>();
-  private confirmed: bigint[] = [];
+  private readonly confirmed: Gathered = { positions: [] };
+  /** No queue took these: they wait longer than a lease, so that a heap of them does not keep others from their turn. */
+  private readonly refused: Gathered = { positions: [] };
   /** Our publications that are neither confirmed nor refused. */
   private underWay = 0;
   /** True when the last sweep came back full. */
   private isMoreDue = false;
   private failures = 0;
   private doorsWaiting: (() => void)[] = [];
-  private removing: Promise<void> | undefined;
   private sweeping: Promise<void> = Promise.resolve();
   private sweepTimer: NodeJS.Timeout | undefined;
   private state: 'idle' | 'running' | 'stopped' = 'idle';
 
   /** True while there may be rows of a process that is no more, whose leases count for nothing: until a sweep comes back not full. */
   private isTakingOver: boolean;
+  /** The last row of those taken over: up to here leases count again, for they are ours. */
+  private takenOverTo = 0n;
 
   constructor(private readonly options: RelayOptions) {
     this.isTakingOver = options.alone;
@@ -66,7 +70,7 @@ export class Relay {
 
   /** Alone, the consumers are in this process and have stopped: what they left unsettled, a dead letter too, waits for the next start. */
   private isFinishing(): boolean {
-    return this.options.alone ? this.removing !== undefined : this.held.size > 0;
+    return this.options.alone ? (this.confirmed.working ?? this.refused.working) !== undefined : this.held.size > 0;
   }
 
   private take(rows: OutboxRow[]) {
@@ -87,7 +91,7 @@ export class Relay {
 
   /**
    * The window is this relay's own: another relay on the same broker must not be able to keep it shut. Dead letters in process
-   * stay under way for ever, and the broker does not count them.
+   * stay under way until they are kept, and the broker does not count them.
    */
   private isWindowOpen(): boolean {
     const { broker, windowMax } = this.options;
@@ -98,15 +102,18 @@ export class Relay {
     const { broker, metrics } = this.options;
     this.underWay++;
     try {
-      await broker.publish(toPublication(row));
+      const confirm = broker.publish(toPublication(row));
+      failpointAfterSending('relay.published');
+      await confirm;
+      failpoint('relay.confirmed');
       metrics.messagesPublished.inc({ type: row.type, outcome: 'confirmed' });
-      this.confirmed.push(row.position);
-      this.removing ??= this.removeConfirmed();
+      this.gather(this.confirmed, row, (positions) => this.remove(positions));
     } catch (error) {
-      this.held.delete(row.position);
-      const outcome = error instanceof UnroutableError ? 'unroutable' : 'unconfirmed';
-      metrics.messagesPublished.inc({ type: row.type, outcome });
       this.reportFailure(row, error);
+      const isUnroutable = error instanceof UnroutableError;
+      metrics.messagesPublished.inc({ type: row.type, outcome: isUnroutable ? 'unroutable' : 'unconfirmed' });
+      if (isUnroutable) this.gather(this.refused, row, (positions) => this.postpone(positions));
+      else this.held.delete(row.position);
     }
     this.underWay--;
     this.pump();
@@ -122,22 +129,37 @@ export class Relay {
     }, 1_000).unref();
   }
 
-  /** Removes in batches: what is confirmed while one statement runs goes with the next. */
-  private async removeConfirmed() {
+  /** Works in batches: what comes while one statement runs goes with the next. Only then are the rows out of our hands. */
+  private gather(gathered: Gathered, { position }: OutboxRow, work: (positions: bigint[]) => Promise<void>) {
+    gathered.positions.push(position);
+    gathered.working ??= (async () => {
+      await setImmediate();
+      while (gathered.positions.length > 0) {
+        const batch = gathered.positions.splice(0);
+        await work(batch);
+        batch.forEach((done) => this.held.delete(done));
+      }
+      gathered.working = undefined;
+    })();
+  }
+
+  private async remove(positions: bigint[]) {
     const { database, schema, log } = this.options;
-    await setImmediate();
-    while (this.confirmed.length > 0) {
-      const batch = this.confirmed;
-      this.confirmed = [];
-      await removePublished(database, schema, batch).catch((error: unknown) =>
-        log.warn(
-          { err: error, rows: batch.length },
-          'published events not removed from the outbox; they will be published again',
-        ),
-      );
-      batch.forEach((position) => this.held.delete(position));
+    const rows = positions.length;
+    try {
+      await removePublished(database, schema, positions);
+      failpoint('relay.removed');
+    } catch (error) {
+      log.warn({ err: error, rows }, 'published events not removed from the outbox; they will be published again');
     }
-    this.removing = undefined;
+  }
+
+  private async postpone(positions: bigint[]) {
+    const { database, schema, log, leaseMs } = this.options;
+    const rows = positions.length;
+    await postponeRefused(database, { schema, positions, leaseMs }).catch((error: unknown) =>
+      log.warn({ err: error, rows }, 'events that no queue takes not postponed; they are tried again at the end of their lease'),
+    );
   }
 
   /** A backlog is swept as fast as the broker takes it: the interval is for looking, not for working. */
@@ -157,11 +179,14 @@ export class Relay {
     this.isMoreDue = false;
     if (this.state !== 'running' || !this.isBrokerReady()) return;
     try {
-      const rows = await claimDue(database, { schema, leaseMs, limit, held: [...this.held], everything: this.isTakingOver });
+      const { isTakingOver: everything, takenOverTo: seen } = this;
+      const rows = await claimDue(database, { schema, leaseMs, limit, held: [...this.held], everything, seen });
+      if (rows.length > 0) failpoint('relay.claimed');
       if (rows.length > 0) log.info({ rows: rows.length, schema }, 'sweep took over events that were not published');
       this.take(rows);
       this.isMoreDue = rows.length === limit;
       this.isTakingOver &&= this.isMoreDue;
+      for (const { position } of rows) if (position > this.takenOverTo) this.takenOverTo = position;
     } catch (error) {
       log.warn({ err: error, schema }, 'sweep failed; the next one will try again');
     }
@@ -180,6 +205,12 @@ export class Relay {
     this.doorsWaiting = [];
     doors.forEach((resolve) => resolve());
   }
+}
+
+/** Rows that wait for one statement together. */
+interface Gathered {
+  positions: bigint[];
+  working?: Promise<void>;
 }
 
 /** While a backlog waits for room: short beside the time in which the broker takes a batch. */

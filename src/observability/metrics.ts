@@ -109,6 +109,12 @@ function messageMetrics(registry: Registry) {
       'Deliveries settled; outcome is ack, retry or dead.',
       ['queue', 'type', 'outcome'],
     ),
+    messagesRedelivered: counter(
+      registry,
+      'holdfast_messages_redelivered_total',
+      'Deliveries that the broker had handed out before and never saw settled.',
+      ['queue'],
+    ),
     messageProcessDuration: histogram(
       registry,
       'holdfast_message_process_duration_seconds',
@@ -128,8 +134,10 @@ function messageMetrics(registry: Registry) {
       ['hop'],
       [1, 2, 4, 8, 16, 32, 64, 128, 256],
     ),
-    unrouted: gauge(registry, 'holdfast_unrouted', 'Messages kept in the queue unrouted, because no binding wanted them.', []),
-    deadLetters: gauge(registry, 'holdfast_dead_letters', 'Messages waiting in a dead-letter queue.', ['queue']),
+    unrouted: gauge(registry, 'holdfast_unrouted', 'Messages that no binding wanted, kept or still in their queue.', []),
+    deadLetters: gauge(registry, 'holdfast_dead_letters', 'Dead letters that wait for somebody, kept or still in their queue.', [
+      'queue',
+    ]),
   };
 }
 

@@ -1,3 +1,4 @@
+import { failpoint } from '../faults';
 import { type Outbox } from '../messaging';
 import { changeOrders, type ChangeOutcome } from './changeOrders';
 import { type OrderChange, type OrderStatus } from './order';
@@ -27,10 +28,13 @@ export function fulfilOrderUseCase(options: CloseOrderOptions) {
 }
 
 async function close({ outbox, newId, onChanged }: CloseOrderOptions, change: OrderChange): Promise<CloseOrderResult> {
+  failpoint('closeOrder.starting');
   const outcome = await outbox.transaction(async (tx) => {
     const [result] = await changeOrders(tx, [change], newId);
+    failpoint('closeOrder.saved');
     return { result: result!, messages: result!.message ? [result!.message] : [] };
   });
+  failpoint('closeOrder.committed');
   onChanged([outcome]);
   const { orderId } = change;
   switch (outcome.type) {

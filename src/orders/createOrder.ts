@@ -3,6 +3,7 @@ import { z } from 'zod';
 
 import { INT_MAX, text, type EventOf } from '../contracts';
 import { type Database, type Transaction, classifyDatabaseError } from '../database';
+import { failpoint } from '../faults';
 import { type Outbox, type OutgoingMessage, type Outcome } from '../messaging';
 import { Unavailable } from '../observability';
 import { groupCommit } from './groupCommit';
@@ -79,8 +80,11 @@ const ROOM_WAIT_MAX_MS = 10_000;
 
 /** All that is answered is read before the commit: nothing can fail between it and the answers. */
 async function placeOrders(options: CreateOrderOptions, orders: NewOrder[]): Promise<CreateOrderResult[]> {
+  failpoint('createOrder.starting');
   try {
-    return await options.outbox.transaction((tx) => writeOrders(tx, options, orders));
+    const answers = await options.outbox.transaction((tx) => writeOrders(tx, options, orders), 'createOrder.written');
+    failpoint('createOrder.committed');
+    return answers;
   } catch (error) {
     if (classifyDatabaseError(error) !== 'unknown-outcome') throw error;
     const answers = await readBack(options.database, orders).catch(() => undefined);
@@ -95,6 +99,7 @@ async function writeOrders(
   orders: NewOrder[],
 ): Promise<Outcome<CreateOrderResult[]>> {
   const placed = await saveOrders(tx, orders, options.times);
+  failpoint('createOrder.saved');
   const messages = orders.filter((order) => placed.has(order.id)).map((order) => orderCreated(order, options.newId));
   return { result: await answersTo(tx, orders, placed), messages };
 }

@@ -1,10 +1,12 @@
 import { type Transaction } from '../database';
+import { failpoint } from '../faults';
 import { waitingAggregates, type Outbox, type OutgoingMessage } from '../messaging';
 import { type Logger } from '../observability';
 import { changeOrders, type ChangeOutcome } from './changeOrders';
 import { orderCreated } from './createOrder';
 import { type OrderChange } from './order';
 import { readLines } from './orderRows';
+import { anyLate, lockOverdue, takeLate } from './watchRows';
 
 export interface WatchdogOptions {
   outbox: Outbox;
@@ -57,9 +59,13 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
   }
 
   async function look() {
+    failpoint('watchdog.starting');
     const expired = await untilEmpty(() => outbox.transaction((tx) => expire(tx, options)));
     const republished = (await isWorthRepeating()) ? await outbox.transaction((tx) => republish(tx, options)) : 0;
-    if (expired + republished > 0) log.warn({ expired, republished }, 'orders waited too long for a decision');
+    if (expired + republished > 0) {
+      failpoint('watchdog.committed');
+      log.warn({ expired, republished }, 'orders waited too long for a decision');
+    }
     return { expired, republished };
   }
 
@@ -77,38 +83,21 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
 }
 
 async function expire(tx: Transaction, { newId, onChanged, batchSizeMax }: WatchdogOptions) {
-  const overdue = await tx.$queryRaw<{ id: string }[]>`
-    SELECT id FROM orders.orders
-    WHERE status = 'PENDING' AND watch_at <= clock_timestamp() AND deadline_at <= clock_timestamp()
-    ORDER BY id LIMIT ${batchSizeMax} FOR UPDATE SKIP LOCKED`;
+  const overdue = await lockOverdue(tx, batchSizeMax);
   const reason = { code: 'EXPIRED' as const, message: 'Inventory gave no answer before the deadline', lines: [] };
   const outcomes = await changeOrders(
     tx,
-    overdue.map(({ id }): OrderChange => ({ orderId: id, trigger: 'ExpireOrder', reason })),
+    overdue.map((orderId): OrderChange => ({ orderId, trigger: 'ExpireOrder', reason })),
     newId,
   );
+  if (overdue.length > 0) failpoint('watchdog.saved');
   onChanged(outcomes);
   return { result: overdue.length, messages: outcomes.flatMap((outcome) => outcome.message ?? []) };
 }
 
-async function anyLate(tx: Transaction): Promise<boolean> {
-  const [row] = await tx.$queryRaw<{ late: boolean }[]>`
-    SELECT EXISTS (SELECT FROM orders.orders
-      WHERE status = 'PENDING' AND watch_at <= clock_timestamp() AND deadline_at > clock_timestamp()) AS late`;
-  return row!.late;
-}
-
 /** At most one batch a look, and never for an order whose event still waits in the outbox: a backlog is not helped by repeating it. */
 async function republish(tx: Transaction, { newId, batchSizeMax }: WatchdogOptions) {
-  const late = await tx.$queryRaw<{ id: string; correlationId: string }[]>`
-    WITH late AS (
-      SELECT id FROM orders.orders AS o
-      WHERE status = 'PENDING' AND watch_at <= clock_timestamp() AND deadline_at > clock_timestamp()
-      ORDER BY watch_at LIMIT ${batchSizeMax} FOR UPDATE SKIP LOCKED
-    )
-    UPDATE orders.orders AS o SET watch_at = least(o.deadline_at, clock_timestamp() + (clock_timestamp() - o.created_at))
-    FROM late WHERE o.id = late.id
-    RETURNING o.id, o.correlation_id AS "correlationId"`;
+  const late = await takeLate(tx, batchSizeMax);
   const inOutbox = await waitingAggregates(
     tx,
     'orders',
@@ -119,6 +108,7 @@ async function republish(tx: Transaction, { newId, batchSizeMax }: WatchdogOptio
     late.filter((order) => !inOutbox.has(order.id)),
     newId,
   );
+  if (late.length > 0) failpoint('watchdog.saved');
   return { result: messages.length, messages };
 }
 

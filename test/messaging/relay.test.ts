@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { type Database } from '../../src/database';
 import { createOutbox, outboxLag, Relay, type Outbox } from '../../src/messaging';
 import { UnconfirmedError, type Broker, type BrokerStatus, type Publication } from '../../src/messaging/broker';
-import { claimDue } from '../../src/messaging/outbox';
+import { claimDue } from '../../src/messaging/outboxRows';
 import { createLogger, createMetrics } from '../../src/observability';
 import { eventually } from '../support/eventually';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';

@@ -2,8 +2,8 @@ import { v7 as uuidv7 } from 'uuid';
 
 import { type Database } from '../../src/database';
 import { createOutbox, outboxLag, Relay } from '../../src/messaging';
-import { type Broker, type Publication } from '../../src/messaging/broker';
-import { claimDue, removePublished } from '../../src/messaging/outbox';
+import { UnroutableError, type Broker, type Publication } from '../../src/messaging/broker';
+import { claimDue, removePublished } from '../../src/messaging/outboxRows';
 import { createLogger, createMetrics } from '../../src/observability';
 import { eventually } from '../support/eventually';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
@@ -76,6 +76,35 @@ it('a start does not wait for a backlog that cannot be published: it would never
   broker.confirm = () => Promise.reject(new Error('no queue takes it'));
   await relayOn(broker, { leaseMs: 0 }).start();
   expect(broker.published.length).toBeLessThanOrEqual(100);
+});
+
+it.each([
+  ['whose leases are over', { leaseMs: 0 }],
+  ['of a process that is no more', { alone: true }],
+])('a heap of events that no queue takes, %s, does not keep those behind it from their turn', async (_, more) => {
+  await fill(250);
+  await database.$executeRaw`UPDATE orders.outbox SET lease_until = clock_timestamp() + interval '1 hour' WHERE ${'alone' in more}`;
+  const broker = new CountingBroker();
+  const isLast = ({ properties }: Publication) => properties.headers['cloudEvents:subject'] === 'O-250';
+  broker.confirm = (publication) => (isLast(publication) ? Promise.resolve() : Promise.reject(new UnroutableError(publication)));
+  await relayOn(broker, more).start();
+  await eventually(async () => (await outboxLag(database, 'orders')).pending === 249);
+});
+
+it('an event that no queue takes is tried again each time it has become twice as old', async () => {
+  await fill(1);
+  await database.$executeRaw`UPDATE orders.outbox SET created_at = clock_timestamp() - interval '1 minute'`;
+  const broker = new CountingBroker();
+  broker.confirm = (publication) => Promise.reject(new UnroutableError(publication));
+  await relayOn(broker, { leaseMs: 1_000 }).start();
+  const leaseSeconds = async () => {
+    const rows = await database.$queryRaw<{ seconds: number }[]>`
+      SELECT extract(epoch FROM lease_until - clock_timestamp())::float8 AS seconds FROM orders.outbox`;
+    return rows[0]!.seconds;
+  };
+  await eventually(async () => (await leaseSeconds()) > 50);
+  expect(await leaseSeconds()).toBeLessThan(61);
+  expect(broker.published).toHaveLength(1);
 });
 
 it('a claim is quick though thirty thousand older events are leased: it does not cost the square of the backlog', async () => {

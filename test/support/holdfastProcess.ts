@@ -14,6 +14,8 @@ export interface HoldfastProcess {
   /** Where it answers HTTP; the process is ready when this resolves. Rejects with what it wrote when it ends before. */
   url: () => Promise<string>;
   ended: Promise<number | null>;
+  /** The signal that ended it, its own or ours; null when it ended by itself. */
+  endedBy: Promise<NodeJS.Signals | null>;
   /** Sends the signal and waits for the end; gives the exit code. */
   end: (signal: NodeJS.Signals) => Promise<number | null>;
   signal: (signal: NodeJS.Signals) => void;
@@ -26,14 +28,16 @@ export function startHoldfast(environment: Record<string, string>, ...args: stri
   const { PATH, HOME } = process.env;
   const env = { PATH, HOME, PORT: '0', POSTGRES_PORT: '0', LOG_LEVEL: 'warn', ...environment };
   const child: ChildProcess = spawn(process.execPath, program, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const ended = once(child, 'close').then(([code]) => code as number | null);
+  const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+  const ended = closed.then(([code]) => code);
+  const endedBy = closed.then(([, signal]) => signal);
   let [screen, complaints] = ['', ''];
   let hasEnded = false;
   void ended.then(() => (hasEnded = true));
   child.stdout!.setEncoding('utf8').on('data', (text: string) => (screen += text));
   child.stderr!.setEncoding('utf8').on('data', (text: string) => (complaints += text));
   return {
-    ...{ pid: child.pid!, ended, screen: () => screen, complaints: () => complaints, url },
+    ...{ pid: child.pid!, ended, endedBy, screen: () => screen, complaints: () => complaints, url },
     signal: (signal) => void child.kill(signal),
     end: (signal) => (child.kill(signal), ended),
     ask,

@@ -1,0 +1,95 @@
+import { perform, type Fault } from './actions';
+
+/**
+ * The places where the tests of reliability let a process die, stop or fail: between any two steps that a crash could part.
+ * `<queue>.<place>` are the points of the consumer of that queue. Off unless `armFailpoints` was told otherwise.
+ */
+export const failpoints = [
+  { name: 'createOrder.starting', place: 'New orders were checked; their transaction has not begun.' },
+  { name: 'createOrder.saved', place: 'In the transaction: the orders are inserted, their events are not.' },
+  { name: 'createOrder.written', place: 'In the transaction: orders and events are inserted; the commit is next.' },
+  { name: 'createOrder.committed', place: 'The orders are committed; nobody was told.' },
+  { name: 'relay.claimed', place: 'A sweep has leased events to itself; none of them is published.' },
+  { name: 'relay.published', place: 'An event has left the process; its confirm has not come.' },
+  { name: 'relay.confirmed', place: 'The broker has an event; its row is still in the outbox.' },
+  { name: 'relay.removed', place: 'Published events are gone from the outbox.' },
+  {
+    name: 'order.created.inventory.starting',
+    place: 'Orders are in hand; the transaction that reserves for them has not begun.',
+  },
+  {
+    name: 'reserveStock.inserted',
+    place: 'In the transaction: reservations are inserted, which is our inbox; no counter has moved.',
+  },
+  { name: 'reserveStock.moved', place: 'In the transaction: counters and movements are written; the answers are not.' },
+  { name: 'order.created.inventory.written', place: 'In the transaction: all is written, the answers too; the commit is next.' },
+  { name: 'order.created.inventory.committed', place: 'What was reserved is committed; no order is acked.' },
+  { name: 'order.created.inventory.acked', place: 'The acks of these orders have left the process.' },
+  { name: 'stock.replies.orders.starting', place: 'Answers are in hand; the transaction that decides the orders has not begun.' },
+  {
+    name: 'stock.replies.orders.written',
+    place: 'In the transaction: decisions and their events are written; the commit is next.',
+  },
+  { name: 'stock.replies.orders.committed', place: 'The decisions are committed; no answer is acked.' },
+  { name: 'stock.replies.orders.acked', place: 'The acks of these answers have left the process.' },
+  { name: 'order.cancelled.inventory.starting', place: 'Cancels are in hand; the transaction that releases has not begun.' },
+  { name: 'order.cancelled.inventory.written', place: 'In the transaction: what cancels let go is written; the commit is next.' },
+  { name: 'order.cancelled.inventory.committed', place: 'The releases are committed; no cancel is acked.' },
+  { name: 'order.cancelled.inventory.acked', place: 'The acks of these cancels have left the process.' },
+  {
+    name: 'order.fulfilled.inventory.starting',
+    place: 'Fulfilments are in hand; the transaction that takes out the goods has not begun.',
+  },
+  { name: 'order.fulfilled.inventory.written', place: 'In the transaction: what left the stock is written; the commit is next.' },
+  { name: 'order.fulfilled.inventory.committed', place: 'What left the stock is committed; no fulfilment is acked.' },
+  { name: 'order.fulfilled.inventory.acked', place: 'The acks of these fulfilments have left the process.' },
+  {
+    name: 'closeReservation.moved',
+    place: 'In the transaction: counters went back or out; the reservations still stand as ACTIVE.',
+  },
+  { name: 'closeOrder.starting', place: 'A cancel or a fulfilment was asked for; its transaction has not begun.' },
+  { name: 'closeOrder.saved', place: 'In the transaction: the order is closed; its event is not written.' },
+  { name: 'closeOrder.committed', place: 'The order is closed for good; nobody was told.' },
+  { name: 'watchdog.starting', place: 'The watchdog begins a look.' },
+  { name: 'watchdog.saved', place: 'In the transaction: orders are expired or to be repeated; their events are not written.' },
+  { name: 'watchdog.committed', place: 'What the look changed is committed.' },
+] as const;
+
+export type FailpointName = (typeof failpoints)[number]['name'];
+
+/** A consumer of a queue that is not ours passes its points too: nothing can be armed there. */
+export type PassedName = FailpointName | `${string}.${'starting' | 'written' | 'committed' | 'acked'}`;
+
+/** Passes a point: nothing happens, at the cost of one comparison, unless something is armed. */
+export function failpoint(name: PassedName): void {
+  if (armed === undefined) return;
+  const fault = nextFault(armed, name);
+  if (fault) perform(fault);
+}
+
+/** Passes a point where something was just sent: what is armed waits two turns of the event loop, until the bytes have left the process. */
+export function failpointAfterSending(name: PassedName): void {
+  if (armed === undefined) return;
+  const fault = nextFault(armed, name);
+  if (fault?.action === 'throw') perform(fault);
+  else if (fault) setImmediate(() => setImmediate(() => perform(fault)));
+}
+
+/** From now on these faults happen. Only `armFailpoints` and tests call it; an empty list disarms. */
+export function arm(faults: Fault[]): void {
+  armed = faults.length === 0 ? undefined : faults.map((fault) => ({ fault, passings: 0 }));
+}
+
+let armed: Armed[] | undefined;
+
+interface Armed {
+  fault: Fault;
+  passings: number;
+}
+
+/** Counts a passing, for every fault that waits here. */
+function nextFault(waiting: Armed[], name: string): Fault | undefined {
+  const here = waiting.filter(({ fault }) => fault.name === name);
+  for (const one of here) one.passings++;
+  return here.find(({ fault, passings }) => fault.nth === 'every' || fault.nth === passings)?.fault;
+}

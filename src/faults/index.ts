@@ -1,0 +1,2 @@
+export { armFailpoints, FailpointRefusal } from './arm';
+export { failpoint, failpointAfterSending, failpoints, type FailpointName, type PassedName } from './failpoints';

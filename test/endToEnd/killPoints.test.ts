@@ -1,0 +1,168 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { audit, everything, type Acknowledged } from '../../scripts/audit';
+import { leaveBehind } from '../../scripts/chaos/leftBehind';
+import { openDatabase, readRuntime, type Database } from '../../src/database';
+import { failpoints, type FailpointName } from '../../src/faults';
+import { inventoryOn, aProduct } from '../support/anOrder';
+import { testRabbitmqUrl } from '../support/brokers';
+import { eventually } from '../support/eventually';
+import { startHoldfast, type HoldfastProcess } from '../support/holdfastProcess';
+import { createTestDatabase, type TestDatabase } from '../support/postgres';
+
+/**
+ * A process is killed by its own hand at every failpoint, with clients ordering, cancelling and fulfilling the while; then the
+ * database is held against what they were told. The same at length: `npm run chaos -- --kill-points`.
+ */
+const url = testRabbitmqUrl('test-4');
+const settings = { ORDER_REPUBLISH_SECONDS: '2', ORDER_DEADLINE_SECONDS: '60', DRAIN_SECONDS: '2', DATABASE_POOL_SIZE: '4' };
+let running: HoldfastProcess[] = [];
+
+afterEach(async () => {
+  await Promise.all(running.map((holdfast) => holdfast.end('SIGKILL')));
+  running = [];
+});
+
+const start = (environment: Record<string, string>, ...args: string[]) => {
+  const holdfast = startHoldfast({ ...settings, ...environment }, ...args);
+  running.push(holdfast);
+  return holdfast;
+};
+
+/** Clients who keep at it until they are told to stop, whatever becomes of the process they talk to. */
+function startClients(database: Database, productId: number) {
+  const acknowledged: Acknowledged[] = [];
+  const stopping = new AbortController();
+  let keys = 0;
+
+  async function order(holdfast: HoldfastProcess, closing: 'cancelOrder' | 'fulfilOrder' | undefined) {
+    const [customerId, idempotencyKey, lines] = ['CUST-kill', `k-${++keys}`, [{ productId, quantity: 1 }]];
+    const input = { customerId, idempotencyKey, items: lines };
+    const placed = await holdfast.ask<{ createOrder: { id: string } }>(creation, { input });
+    const orderId = placed.createOrder.id;
+    acknowledged.push({ orderId, customerId, idempotencyKey, lines });
+    if (closing !== undefined) await close(holdfast, orderId, closing);
+  }
+
+  /** An order that is still PENDING cannot be fulfilled: asked again until it can. */
+  async function close(holdfast: HoldfastProcess, orderId: string, closing: 'cancelOrder' | 'fulfilOrder') {
+    for (let attempt = 1; attempt <= 100 && !stopping.signal.aborted; attempt++) {
+      const mutation = `mutation { closed: ${closing}(orderId: "${orderId}") { __typename } }`;
+      const { closed } = await holdfast.ask<{ closed: { __typename: string } }>(mutation);
+      if (closed.__typename === 'Order') return;
+      await pause(100);
+    }
+  }
+
+  return {
+    acknowledged,
+    /** Talks to this process until it or the test ends. */
+    async talkTo(holdfast: HoldfastProcess) {
+      let isOver = false;
+      void holdfast.ended.then(() => (isOver = true));
+      await holdfast.url().catch(() => undefined);
+      const closings = [undefined, 'cancelOrder', 'fulfilOrder'] as const;
+      const client = async (closing: (typeof closings)[number]) => {
+        while (!isOver && !stopping.signal.aborted) {
+          await order(holdfast, closing).catch(() => undefined);
+          await pause(20);
+        }
+      };
+      await Promise.all(closings.map(client));
+    },
+    /** What crashes leave for sweeps and watchdogs to find; a database that is away is waited for. */
+    async leaveBehind() {
+      const kinds = ['unpublished', 'late', 'overdue'] as const;
+      for (let turn = 0; !stopping.signal.aborted; turn++) {
+        await leaveBehind(database, kinds[turn % 3]!, 'CUST-left', productId).catch(() => undefined);
+        await pause(150);
+      }
+    },
+    stop: () => stopping.abort(),
+  };
+}
+
+const creation = 'mutation ($input: CreateOrderInput!) { createOrder(input: $input) { ... on Order { id } } }';
+
+const untilAllHolds = (database: Database, acknowledged: Acknowledged[]) =>
+  eventually(async () => {
+    const outcomes = await audit(database, { ...everything, acknowledged });
+    const broken = outcomes.filter((outcome) => outcome.broken > 0);
+    expect(broken).toEqual([]);
+    return true;
+  }, 60_000);
+
+const within = <T>(event: Promise<T>, limitMs: number) => Promise.race([event, pause(limitMs, undefined, { ref: false })]);
+
+const roleOf = (point: FailpointName) => {
+  if (/^(createOrder|closeOrder|relay\.(published|confirmed|removed))/.test(point)) return 'gateway';
+  return /^(stock\.replies|watchdog|relay)/.test(point) ? 'orders' : 'inventory';
+};
+
+(url ? describe : describe.skip)('distributed over RabbitMQ', () => {
+  let testDatabase: TestDatabase;
+  beforeAll(async () => (testDatabase = await createTestDatabase()));
+  afterAll(() => testDatabase.drop());
+
+  it('a process dies at every point, and no order is lost, doubled, oversold or stuck (F1, F2, F9)', async () => {
+    const { database } = testDatabase;
+    const environment = { DATABASE_URL: testDatabase.url, RABBITMQ_URL: url! };
+    const productId = await aProduct(inventoryOn(database), 100_000);
+    const survivor = start(environment);
+    const clients = startClients(database, productId);
+    const busy = [clients.talkTo(survivor), clients.leaveBehind()];
+    const points = failpoints.map((point) => point.name);
+    const deaths: [FailpointName, string | null | undefined][] = [];
+
+    // The survivor plays every role: what a victim leaves undone has someone to do it.
+    const strikeInTurn = async () => {
+      for (let point = points.shift(); point !== undefined; point = points.shift()) {
+        const victim = start({ ...environment, FAIL: `${point}:1:kill9` }, '--roles', roleOf(point));
+        if (roleOf(point) === 'gateway') void clients.talkTo(victim);
+        deaths.push([point, await within(victim.endedBy, 40_000)]);
+        expect(victim.complaints()).toContain(`failpoint ${point} fires: kill9`);
+      }
+    };
+    await survivor.url();
+    await Promise.all([strikeInTurn(), strikeInTurn(), strikeInTurn()]).finally(() => clients.stop());
+    await Promise.all(busy);
+    expect(deaths).toHaveLength(failpoints.length);
+    expect(deaths.filter(([, signal]) => signal !== 'SIGKILL')).toEqual([]);
+    await untilAllHolds(database, clients.acknowledged);
+    expect(clients.acknowledged.length).toBeGreaterThan(50);
+    expect(await survivor.end('SIGTERM')).toBe(0);
+  }, 180_000);
+});
+
+it('embedded: the whole process dies at a point and starts again on the same folder, with everything it acknowledged', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'holdfast-kill-points-'));
+  const first = start({ HOLDFAST_DATA: dataDir });
+  await first.url();
+  const { databaseUrl } = (await readRuntime(dataDir))!;
+  const database = openDatabase({ url: databaseUrl, poolSize: 2 });
+  const productId = await aProduct(inventoryOn(database), 100_000);
+  const clients = startClients(database, productId);
+  const leaving = clients.leaveBehind();
+  await first.end('SIGKILL');
+
+  const points = ['createOrder.committed', 'relay.claimed', 'stock.replies.orders.committed'];
+  const deaths: unknown[] = [];
+  for (const point of points) {
+    const holdfast = start({ HOLDFAST_DATA: dataDir, FAIL: `${point}:2:kill9` });
+    void clients.talkTo(holdfast);
+    deaths.push([point, await within(holdfast.endedBy, 40_000)]);
+  }
+  clients.stop();
+  await leaving;
+  expect(deaths).toEqual(points.map((point) => [point, 'SIGKILL']));
+  const last = start({ HOLDFAST_DATA: dataDir });
+  await last.url();
+  await untilAllHolds(database, clients.acknowledged);
+  expect(clients.acknowledged.length).toBeGreaterThan(0);
+  await database.close();
+  expect(await last.end('SIGTERM')).toBe(0);
+  await rm(dataDir, { recursive: true, force: true });
+}, 120_000);
