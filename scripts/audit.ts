@@ -2,14 +2,16 @@ import { type Database, type Transaction } from '../src/database';
 import { auditChecks, sold } from './audit/checks';
 import { auditGroups, type AuditCheck, type AuditGroup, type AuditScope } from './audit/scope';
 
-export { auditChecks } from './audit/checks';
+export { auditChecks, isOurs } from './audit/checks';
 export {
   auditGroups,
+  everything,
   type Acknowledged,
   type AuditedLine,
   type AuditGroup,
   type AuditScope,
   type ForeignOrder,
+  type HeardEvent,
 } from './audit/scope';
 
 /** Asks the checks, all of them unless told which. Reads only. Each is one statement and so of one moment, save for long journals. */
@@ -27,7 +29,7 @@ export function brokenByGroup(outcomes: AuditOutcome[]): Record<AuditGroup, numb
 }
 
 /** Units of these products that confirmed orders hold or have taken, foreign ones included. */
-export async function soldUnits(database: Audited, productIds: number[]): Promise<number> {
+export async function soldUnits(database: Audited, productIds: AuditScope['productIds']): Promise<number> {
   const [row] = await database.$queryRaw<{ units: number }[]>`
     SELECT coalesce(sum(units), 0)::float8 AS units FROM (${sold(productIds)}) AS sold`;
   return row!.units;

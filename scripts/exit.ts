@@ -18,9 +18,12 @@ export class Ending extends Error {
 export const usageFault = (message: string) => new Ending(exitCodes.usage, message);
 export const outOfReach = (message: string) => new Ending(exitCodes.outOfReach, message);
 
-/** Runs a script whose work resolves to its exit code; what it throws becomes a line on stderr, without a stack. */
-export function runScript(name: string, main: () => Promise<number>): void {
-  main().then(
+/**
+ * Runs a script whose work resolves to its exit code; what it throws becomes a line on stderr, without a stack. `atOnce`: ends the
+ * process when the work is done; Node 20, left to end by itself, now and then waits for ever for a connection that was reset.
+ */
+export function runScript(name: string, main: () => Promise<number>, { atOnce = false } = {}): void {
+  const done = main().then(
     (code) => (process.exitCode = code),
     (error: unknown) => {
       const hint = isParseError(error) ? ' (--help shows the options)' : '';
@@ -28,6 +31,7 @@ export function runScript(name: string, main: () => Promise<number>): void {
       process.exitCode = exitCodeOf(error);
     },
   );
+  if (atOnce) void done.then(() => process.exit());
 }
 
 function exitCodeOf(error: unknown): number {

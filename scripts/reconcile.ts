@@ -1,12 +1,15 @@
 import { parseArgs } from 'node:util';
 
+import { type Database } from '../src/database';
 import { reconcile, type Drift, type Reconciliation } from '../src/inventory';
+import { audit, auditChecks, everything, type AuditOutcome } from './audit';
 import { openScriptDatabase } from './database';
 import { exitCodes, runScript } from './exit';
 
 const usage = `Usage: npm run reconcile [-- --repair] [--json]
 
-Compares the stock counters with the movements and with what ACTIVE reservations hold.
+Compares the stock counters with the movements and with what ACTIVE reservations hold, and asks of the whole shop whatever must
+hold at every moment: the same checks that the simulator and the chaos harness judge by.
   --repair   writes REPAIR movements and sets the counters to them
   --json     prints one object
 
@@ -27,12 +30,25 @@ async function main(): Promise<number> {
   }
   const { database, close } = await openScriptDatabase('holdfast reconcile');
   try {
-    const outcome = await reconcile(database, values);
-    process.stdout.write(values.json ? `${JSON.stringify(outcome)}\n` : report(outcome));
-    return outcome.drift.length > outcome.repaired.length ? exitCodes.broken : exitCodes.passed;
+    const books = await reconcile(database, values);
+    const broken = await brokenPromises(database);
+    process.stdout.write(
+      values.json ? `${JSON.stringify({ ...books, broken })}\n` : report(books) + broken.map(explained).join(''),
+    );
+    return books.drift.length > books.repaired.length || broken.length > 0 ? exitCodes.broken : exitCodes.passed;
   } finally {
     await close();
   }
+}
+
+/** What holds only at rest is not asked of a shop at work. */
+async function brokenPromises(database: Database): Promise<AuditOutcome[]> {
+  const always = auditChecks.filter((check) => !check.atRest);
+  return (await audit(database, everything, always)).filter(({ broken }) => broken > 0);
+}
+
+function explained({ promise, broken, examples }: AuditOutcome): string {
+  return [`\nBroken ${broken} times: ${promise}`, ...examples.map((example) => `  ${example}`), ''].join('\n');
 }
 
 function report({ drift, repaired, oversold }: Reconciliation): string {

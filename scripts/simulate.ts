@@ -26,7 +26,7 @@ async function main(): Promise<number> {
   const surroundings = await findSurroundings(options);
   if (options.foreign > 0 && surroundings.rabbitmqUrl === undefined) throw usageFault(`--foreign has ${rabbitmqMissing}`);
   const signal = abortOnSignal();
-  const client = createClient({ ...surroundings, connections: options.concurrency, retryMs: options.timeoutMs, signal });
+  const client = createClient({ urls: [surroundings.url], connections: options.concurrency, retryMs: options.timeoutMs, signal });
   try {
     await client.ask('{ __typename }', {}, 0);
     const database = openForReading(surroundings, 'holdfast simulate');

@@ -5,7 +5,7 @@ import { INT_MAX } from '../src/contracts';
 import { createClient } from './simulate/client';
 import { exitCodes, runScript, usageFault } from './exit';
 import { openForeignDesk, type ForeignDesk } from './simulate/foreignDesk';
-import { address, count } from './simulate/options';
+import { address, brokerAddress, count } from './simulate/options';
 import { createProduct } from './simulate/products';
 import { findSurroundings, rabbitmqMissing } from './simulate/surroundings';
 
@@ -43,7 +43,7 @@ async function main(): Promise<number> {
   const timeoutMs = count('timeout', values.timeout ?? '15', 1, 3_600) * 1_000;
   const given = {
     url: address('url', values.url, ['http:', 'https:']),
-    rabbitmqUrl: address('rabbitmq', values.rabbitmq, ['amqp:', 'amqps:']),
+    rabbitmqUrl: brokerAddress('rabbitmq', values.rabbitmq),
   };
   const known = values['product-id'] === undefined ? undefined : count('product-id', values['product-id'], 1, INT_MAX);
   const { url, rabbitmqUrl } = await findSurroundings(given);
@@ -83,7 +83,7 @@ async function publishCases(desk: ForeignDesk, productId: number): Promise<Case[
 
 /** The same one at every run; its unit is given back each time. */
 async function ownProduct(url: string): Promise<number> {
-  const client = createClient({ url, connections: 1, retryMs: 0 });
+  const client = createClient({ urls: [url], connections: 1, retryMs: 0 });
   try {
     return await createProduct(client, { sku: 'TEST-EVENTS', name: 'For npm run test-events', price: 1_999, onHand: 10 });
   } finally {

@@ -31,7 +31,7 @@ export const auditChecks: readonly AuditCheck[] = [
     promise: 'No two orders have the same customer and idempotency key (I12).',
     breaks: (scope) => sql`
       SELECT customer_id || ' / ' || idempotency_key || ': ' || count(*) || ' orders' AS line
-      FROM orders.orders WHERE customer_id = ANY(${scope.customers}::text[])
+      FROM orders.orders WHERE ${isOurs(scope)}
       GROUP BY customer_id, idempotency_key HAVING count(*) > 1 AND idempotency_key IS NOT NULL`,
   },
   {
@@ -50,10 +50,10 @@ export const auditChecks: readonly AuditCheck[] = [
     breaks: (scope) => sql`
       SELECT order_id || ' / product ' || product_id || ': holds ' || coalesce(line.quantity, 0) || ', reserved in '
         || coalesce(moved.times, 0) || ' movements of ' || coalesce(moved.units, 0) AS line
-      FROM (SELECT * FROM inventory.reservation_lines WHERE product_id = ANY(${scope.productIds}::int[])) AS line
+      FROM (SELECT * FROM inventory.reservation_lines WHERE ${isAmong(scope.productIds)}) AS line
       FULL JOIN (
         SELECT order_id, product_id, count(*) AS times, sum(reserved_delta) AS units FROM inventory.movements
-        WHERE product_id = ANY(${scope.productIds}::int[]) AND kind = 'RESERVE' GROUP BY order_id, product_id
+        WHERE ${isAmong(scope.productIds)} AND kind = 'RESERVE' GROUP BY order_id, product_id
       ) AS moved USING (order_id, product_id)
       WHERE moved.times IS DISTINCT FROM 1 OR moved.units IS DISTINCT FROM line.quantity`,
   },
@@ -64,7 +64,7 @@ export const auditChecks: readonly AuditCheck[] = [
     promise: 'At rest no order is PENDING (I5).',
     breaks: (scope) => sql`
       SELECT id || ': PENDING since ' || created_at AS line
-      FROM orders.orders WHERE customer_id = ANY(${scope.customers}::text[]) AND status = 'PENDING'`,
+      FROM orders.orders WHERE ${isOurs(scope)} AND status = 'PENDING'`,
   },
   {
     name: 'every event is out',
@@ -91,7 +91,7 @@ export const auditChecks: readonly AuditCheck[] = [
     promise: 'Of every product, 0 ≤ reserved ≤ on hand (I1).',
     breaks: (scope) => sql`
       SELECT 'product ' || product_id || ': on hand ' || on_hand || ', reserved ' || reserved AS line
-      FROM inventory.stock WHERE product_id = ANY(${scope.productIds}::int[]) AND NOT (0 <= reserved AND reserved <= on_hand)`,
+      FROM inventory.stock WHERE ${isAmong(scope.productIds)} AND NOT (0 <= reserved AND reserved <= on_hand)`,
   },
   {
     name: 'counters are the sum of movements',
@@ -103,14 +103,14 @@ export const auditChecks: readonly AuditCheck[] = [
       FROM inventory.stock
       LEFT JOIN (
         SELECT product_id, sum(on_hand_delta) AS on_hand_delta, sum(reserved_delta) AS reserved_delta
-        FROM inventory.movements WHERE product_id = ANY(${scope.productIds}::int[]) GROUP BY product_id
+        FROM inventory.movements WHERE ${isAmong(scope.productIds)} GROUP BY product_id
       ) AS moved USING (product_id)
-      WHERE product_id = ANY(${scope.productIds}::int[])
+      WHERE ${isAmong(scope.productIds)}
         AND (on_hand <> coalesce(moved.on_hand_delta, 0) OR reserved <> coalesce(moved.reserved_delta, 0))`,
   },
   {
     name: 'reserved is what reservations hold',
-    group: 'oversold',
+    group: 'leaked',
     promise: 'Reserved is the sum of the lines of ACTIVE reservations (I3).',
     breaks: (scope) => sql`
       SELECT 'product ' || product_id || ': reserved ' || reserved || ', held ' || coalesce(held.units, 0) AS line
@@ -118,9 +118,9 @@ export const auditChecks: readonly AuditCheck[] = [
       LEFT JOIN (
         SELECT product_id, sum(quantity) AS units
         FROM inventory.reservation_lines JOIN inventory.reservations USING (order_id)
-        WHERE status = 'ACTIVE' AND product_id = ANY(${scope.productIds}::int[]) GROUP BY product_id
+        WHERE status = 'ACTIVE' AND ${isAmong(scope.productIds)} GROUP BY product_id
       ) AS held USING (product_id)
-      WHERE product_id = ANY(${scope.productIds}::int[]) AND reserved <> coalesce(held.units, 0)`,
+      WHERE ${isAmong(scope.productIds)} AND reserved <> coalesce(held.units, 0)`,
   },
   {
     name: 'confirmed orders hold their lines',
@@ -140,7 +140,7 @@ export const auditChecks: readonly AuditCheck[] = [
   },
   {
     name: 'cancelled orders hold nothing',
-    group: 'mismatched',
+    group: 'leaked',
     atRest: true,
     promise: 'At rest a CANCELLED order has no reservation that is ACTIVE or COMMITTED (I6).',
     breaks: (scope) => sql`
@@ -180,6 +180,84 @@ export const auditChecks: readonly AuditCheck[] = [
       WHERE step.to_status IS DISTINCT FROM orders.status`,
   },
   {
+    name: 'reservations are whole',
+    group: 'mismatched',
+    promise: 'A reservation holds every line of its order, or none (I7).',
+    breaks: (scope) => sql`
+      SELECT orders.id || ': ordered ' || coalesce(ordered.lines, 'no lines') || ', reserved ' || held.lines AS line
+      FROM (${ours(scope)}) AS orders
+      LEFT JOIN LATERAL (${linesOf('orders', 'order_items')} WHERE order_id = orders.id) AS ordered ON true
+      JOIN LATERAL (${linesOf('inventory', 'reservation_lines')} WHERE order_id = orders.id) AS held ON true
+      WHERE held.lines IS NOT NULL AND held.lines IS DISTINCT FROM ordered.lines`,
+  },
+  {
+    name: 'orders expire at their deadline',
+    group: 'mismatched',
+    promise: 'No order is given up before its deadline, whatever the clocks of the processes say (I8).',
+    breaks: (scope) => sql`
+      SELECT orders.id || ': given up at ' || history.at || ', its deadline was ' || deadline_at AS line
+      FROM (${ours(scope)}) AS orders JOIN orders.order_history AS history ON history.order_id = orders.id
+      WHERE history.event = 'ExpireOrder' AND history.at < deadline_at`,
+  },
+  {
+    name: 'acknowledged closings hold',
+    group: 'lost',
+    promise: 'An order that a client was told is cancelled, or fulfilled, is so for ever (I8, I13).',
+    breaks: ({ closed = [] }) => sql`
+      SELECT told.order_id || ': told ' || told.status || ', stored ' || coalesce(orders.status::text, 'nothing') AS line
+      FROM unnest(${closed.map((order) => order.orderId)}::text[], ${closed.map((order) => order.status)}::text[])
+        AS told(order_id, status)
+      LEFT JOIN orders.orders ON orders.id = told.order_id
+      WHERE orders.status::text IS DISTINCT FROM told.status`,
+  },
+  {
+    name: 'every change was told',
+    group: 'lost',
+    atRest: true,
+    promise: 'Each step of an order was published as its event, and a subscriber heard it (I9, I10).',
+    breaks: (scope) => sql`
+      SELECT history.order_id || ': ' || ${eventOfStep} || ' as version ' || history.version || ' was never heard' AS line
+      FROM orders.order_history AS history
+      LEFT JOIN (${heardTable(scope)}) AS heard
+        ON heard.order_id = history.order_id AND heard.event = ${eventOfStep} AND heard.version = history.version
+      WHERE ${scope.heard !== undefined} AND history.order_id IN (${ourIds(scope)}) AND heard.order_id IS NULL`,
+  },
+  {
+    name: 'nothing is told that did not happen',
+    group: 'duplicated',
+    promise: 'An event of an order that was published stands in its history, under the same version (I9).',
+    breaks: (scope) => sql`
+      SELECT heard.order_id || ': ' || heard.event || ' as version ' || heard.version || ' never happened' AS line
+      FROM (${heardTable(scope)}) AS heard
+      LEFT JOIN orders.order_history AS history
+        ON history.order_id = heard.order_id AND history.version = heard.version AND ${eventOfStep} = heard.event
+      WHERE heard.event LIKE 'Order%' AND history.order_id IS NULL`,
+  },
+  {
+    name: 'dead letters are the poison sent',
+    group: 'lost',
+    promise: 'Every message that nobody can understand is one dead letter, and nothing else is (I10, I16).',
+    breaks: ({ poison }) => sql`
+      SELECT coalesce(sent.id, 'not ours') || ' in ' || coalesce(dead.queue, 'no queue') || ': '
+        || coalesce(dead.reason, 'sent, and no dead letter') AS line
+      FROM unnest(${poison ?? []}::text[]) AS sent(id)
+      FULL JOIN (SELECT * FROM operations.dead_letters WHERE ${poison !== undefined}) AS dead ON dead.message_id = sent.id
+      WHERE sent.id IS NULL OR dead.id IS NULL
+      UNION ALL
+      SELECT message_id || ': ' || count(*) || ' dead letters' FROM operations.dead_letters
+      WHERE message_id = ANY(${poison ?? []}::text[]) GROUP BY message_id HAVING count(*) > 1`,
+  },
+  {
+    name: 'no transaction is left open',
+    group: 'leaked',
+    promise: 'No session holds a transaction open for more than 30 seconds (I15).',
+    breaks: ({ idleSecondsMax = 30 }) => sql`
+      SELECT application_name || ' (pid ' || pid || '): ' || state || ' since ' || state_change AS line
+      FROM pg_stat_activity
+      WHERE datname = current_database() AND state LIKE 'idle in transaction%'
+        AND state_change < clock_timestamp() - ${idleSecondsMax} * interval '1 second'`,
+  },
+  {
     name: 'short stock is sold to the last unit',
     group: 'mismatched',
     promise: 'A product that more was wanted of than there was is sold out: no unit stays behind while an order is refused.',
@@ -211,8 +289,17 @@ function lost({ acknowledged }: AuditScope): Sql {
        OR (orders.customer_id, orders.idempotency_key) IS DISTINCT FROM (told.customer_id, told.idempotency_key)`;
 }
 
-function ours({ customers }: AuditScope): Sql {
-  return sql`SELECT id, status, version FROM orders.orders WHERE customer_id = ANY(${customers}::text[])`;
+function ours(scope: AuditScope): Sql {
+  return sql`SELECT id, status, version, deadline_at FROM orders.orders WHERE ${isOurs(scope)}`;
+}
+
+/** Of `orders.orders`: the row is of an order that is audited. */
+export function isOurs({ customers }: Pick<AuditScope, 'customers'>): Sql {
+  return customers === 'all' ? sql`true` : sql`customer_id = ANY(${customers}::text[])`;
+}
+
+function isAmong(productIds: AuditScope['productIds']): Sql {
+  return productIds === 'all' ? sql`true` : sql`product_id = ANY(${productIds}::int[])`;
 }
 
 function ourIds(scope: AuditScope): Sql {
@@ -240,21 +327,36 @@ function foreignTable(foreign: ForeignOrder[]): Sql {
 }
 
 /** What orders and inventory say is gone: our confirmed orders by their own lines, foreign ones by their reservations. */
-export function sold(productIds: number[]): Sql {
+export function sold(productIds: AuditScope['productIds']): Sql {
   return sql`
     SELECT product_id, sum(quantity) AS units FROM (
       SELECT product_id, quantity FROM orders.order_items JOIN orders.orders ON orders.id = order_items.order_id
-      WHERE product_id = ANY(${productIds}::int[]) AND status IN ('CONFIRMED', 'FULFILLED')
+      WHERE ${isAmong(productIds)} AND status IN ('CONFIRMED', 'FULFILLED')
       UNION ALL
       SELECT product_id, quantity FROM inventory.reservation_lines JOIN inventory.reservations USING (order_id)
-      WHERE product_id = ANY(${productIds}::int[]) AND status IN ('ACTIVE', 'COMMITTED')
+      WHERE ${isAmong(productIds)} AND status IN ('ACTIVE', 'COMMITTED')
         AND NOT EXISTS (SELECT FROM orders.orders WHERE orders.id = reservation_lines.order_id)
     ) AS taken GROUP BY product_id`;
 }
 
 /** Every unit that came in or was taken out by hand. */
-function had(productIds: number[]): Sql {
+function had(productIds: AuditScope['productIds']): Sql {
   return sql`
     SELECT product_id, sum(on_hand_delta) AS units FROM inventory.movements
-    WHERE product_id = ANY(${productIds}::int[]) AND kind <> 'COMMIT' GROUP BY product_id`;
+    WHERE ${isAmong(productIds)} AND kind <> 'COMMIT' GROUP BY product_id`;
 }
+
+/** What was heard, with the version that an event without one stands for: the first. */
+function heardTable({ heard = [] }: AuditScope): Sql {
+  return sql`
+    SELECT event, order_id, coalesce(version, 1) AS version FROM unnest(
+      ${heard.map(({ event }) => event)}::text[],
+      ${heard.map(({ orderId }) => orderId)}::text[],
+      ${heard.map(({ version }) => version)}::int[]
+    ) AS heard(event, order_id, version)`;
+}
+
+/** The event that each step of an order's history is told by. */
+const eventOfStep = sql`CASE history.to_status
+  WHEN 'PENDING' THEN 'OrderCreated' WHEN 'CONFIRMED' THEN 'OrderConfirmed'
+  WHEN 'CANCELLED' THEN 'OrderCancelled' WHEN 'FULFILLED' THEN 'OrderFulfilled' END`;

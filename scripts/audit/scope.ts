@@ -1,15 +1,35 @@
 import { type Sql } from '../../src/database';
 
-/** What is audited: the orders of some customers and the stock of some products. */
+/** What is audited: the orders of some customers and the stock of some products, or everything there is. */
 export interface AuditScope {
-  customers: string[];
-  productIds: number[];
+  customers: string[] | 'all';
+  productIds: number[] | 'all';
   /** What clients were told, from a journal kept outside the database: only that can show that an order was lost. */
   acknowledged: Acknowledged[];
   /** Orders of another order service, which live in inventory alone. */
   foreign: ForeignOrder[];
   /** Products that more was wanted of than there was: these must be sold to the last unit. */
   soldOutProductIds: number[];
+  /** Orders of which a client was told that they are cancelled, or fulfilled. */
+  closed?: { orderId: string; status: 'CANCELLED' | 'FULFILLED' }[];
+  /** What a subscriber heard of orders, each once; left out when nobody listened. */
+  heard?: HeardEvent[];
+  /** Ids of messages that nobody can understand, sent on purpose; left out when dead letters are not to be judged. */
+  poison?: string[];
+  /** How long a session may hold a transaction open and say nothing: 30 s unless given. */
+  idleSecondsMax?: number;
+}
+
+/** The whole shop, when there is nothing to hold against it but itself. */
+export const everything: AuditScope = {
+  ...{ customers: 'all', productIds: 'all', acknowledged: [], foreign: [], soldOutProductIds: [] },
+};
+
+export interface HeardEvent {
+  event: string;
+  orderId: string;
+  /** Null where the event carries none. */
+  version: number | null;
 }
 
 export interface Acknowledged {
@@ -45,5 +65,5 @@ export interface AuditCheck {
 }
 
 /** The promises, by what breaks when they do. */
-export const auditGroups = ['oversold', 'lost', 'duplicated', 'stuck', 'mismatched'] as const;
+export const auditGroups = ['lost', 'duplicated', 'stuck', 'oversold', 'leaked', 'mismatched'] as const;
 export type AuditGroup = (typeof auditGroups)[number];

@@ -2,7 +2,7 @@ import { Pool } from 'undici';
 
 import { Ending, exitCodes, outOfReach } from '../exit';
 
-/** Talks GraphQL to a gateway over kept-alive connections. */
+/** Talks GraphQL to a gateway, or to several in turn, over kept-alive connections. */
 export interface Client {
   /**
    * The data of an operation. What a gateway that restarts brings (a broken connection, 5xx, SERVICE_UNAVAILABLE) is tried again
@@ -16,7 +16,8 @@ export interface Client {
 }
 
 export interface ClientOptions {
-  url: string;
+  /** One or more gateways: each attempt goes to the next. */
+  urls: readonly string[];
   connections: number;
   retryMs: number;
   /** Aborted: nothing is tried again. */
@@ -28,30 +29,31 @@ export class RefusedRequest extends Error {
   override name = 'RefusedRequest';
 }
 
-export function createClient({ url, connections, retryMs: defaultRetryMs, signal }: ClientOptions): Client {
-  const { origin, pathname, search } = new URL(url);
-  const pool = new Pool(origin, { connections, headersTimeout: 30_000, bodyTimeout: 30_000, connectTimeout: 5_000 });
+export function createClient({ urls, connections, retryMs: defaultRetryMs, signal }: ClientOptions): Client {
+  const gateways = urls.map((url) => gatewayAt(url, connections));
   let retries = 0;
+  let turn = 0;
 
   async function ask<Data>(query: string, variables: Record<string, unknown> = {}, retryMs = defaultRetryMs): Promise<Data> {
     const body = JSON.stringify({ query, variables });
     const deadline = performance.now() + retryMs;
     for (let attempt = 1; ; attempt++) {
-      const answer = await post<Data>(body).catch((error: unknown) => ({ trouble: messageOf(error) }));
+      const gateway = gateways[turn++ % gateways.length]!;
+      const answer = await post<Data>(gateway, body).catch((error: unknown) => ({ trouble: messageOf(error) }));
       if (!('trouble' in answer)) return answer.data;
       if (signal?.aborted) throw new Ending(exitCodes.interrupted, 'interrupted.');
       if (performance.now() >= deadline)
         throw outOfReach(
-          `Holdfast at ${url} is out of reach: ${answer.trouble}. Start it (npm start), or give its address with --url.`,
+          `Holdfast at ${urls.join(' and ')} is out of reach: ${answer.trouble}. Start it (npm start), or give its address with --url.`,
         );
       retries++;
       await new Promise((resolve) => setTimeout(resolve, Math.min(50 * 2 ** Math.min(attempt, 6), 2_000)));
     }
   }
 
-  async function post<Data>(body: string): Promise<{ data: Data } | { trouble: string }> {
+  async function post<Data>({ url, pool, path }: Gateway, body: string): Promise<{ data: Data } | { trouble: string }> {
     const headers = { 'content-type': 'application/json' };
-    const response = await pool.request({ method: 'POST', path: pathname + search, headers, body });
+    const response = await pool.request({ method: 'POST', path, headers, body });
     const text = await response.body.text();
     const { data, errors } = parse<Data>(text, response.statusCode, url);
     const fault = errors?.find((error) => transient.includes(error.extensions?.code ?? ''));
@@ -60,7 +62,20 @@ export function createClient({ url, connections, retryMs: defaultRetryMs, signal
     return { data: data as Data };
   }
 
-  return { ask, retries: () => retries, close: () => pool.close() };
+  const close = async () => void (await Promise.all(gateways.map(({ pool }) => pool.close())));
+  return { ask, retries: () => retries, close };
+}
+
+interface Gateway {
+  url: string;
+  path: string;
+  pool: Pool;
+}
+
+function gatewayAt(url: string, connections: number): Gateway {
+  const { origin, pathname, search } = new URL(url);
+  const pool = new Pool(origin, { connections, headersTimeout: 30_000, bodyTimeout: 30_000, connectTimeout: 5_000 });
+  return { url, path: pathname + search, pool };
 }
 
 const transient = ['SERVICE_UNAVAILABLE', 'INTERNAL', 'RATE_LIMITED'];

@@ -1,5 +1,5 @@
 import { type Database } from '../../src/database';
-import { audit, auditChecks, type AuditScope } from '../audit';
+import { audit, auditChecks, isOurs, type AuditScope } from '../audit';
 
 /** How the orders of some customers stand. */
 export interface Standing {
@@ -8,12 +8,12 @@ export interface Standing {
   pending: number;
 }
 
-export async function standing(database: Database, customers: string[]): Promise<Standing> {
+export async function standing(database: Database, customers: AuditScope['customers']): Promise<Standing> {
   const [row] = await database.$queryRaw<Standing[]>`
     SELECT count(*) FILTER (WHERE status IN ('CONFIRMED', 'FULFILLED'))::int AS confirmed,
            count(*) FILTER (WHERE status = 'CANCELLED')::int AS cancelled,
            count(*) FILTER (WHERE status = 'PENDING')::int AS pending
-    FROM orders.orders WHERE customer_id = ANY(${customers}::text[])`;
+    FROM orders.orders WHERE ${isOurs({ customers })}`;
   return row!;
 }
 
@@ -54,15 +54,15 @@ export interface DecisionTimes {
   byMs: { ms: number; orders: number }[];
 }
 
-export async function decisionTimes(database: Database, customers: string[]): Promise<DecisionTimes> {
+export async function decisionTimes(database: Database, customers: AuditScope['customers']): Promise<DecisionTimes> {
   const [span] = await database.$queryRaw<{ settled: number; placed: number }[]>`
     SELECT coalesce(extract(epoch FROM max(updated_at) - min(created_at)), 0)::float8 AS settled,
            coalesce(extract(epoch FROM max(created_at) - min(created_at)), 0)::float8 AS placed
-    FROM orders.orders WHERE customer_id = ANY(${customers}::text[])`;
+    FROM orders.orders WHERE ${isOurs({ customers })}`;
   const byMs = await database.$queryRaw<{ ms: number; orders: number }[]>`
     SELECT round(extract(epoch FROM history.at - orders.created_at) * 1000)::int AS ms, count(*)::int AS orders
     FROM orders.orders JOIN orders.order_history AS history ON history.order_id = orders.id AND history.from_status = 'PENDING'
-    WHERE customer_id = ANY(${customers}::text[])
+    WHERE ${isOurs({ customers })}
     GROUP BY 1 ORDER BY 1`;
   return { settledInSeconds: span!.settled, placedInSeconds: span!.placed, byMs };
 }

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 
+import { rabbitmqNodes } from '../../src/messaging/brokers/rabbitmqUrl';
 import { usageFault } from '../exit';
 import { type StreamShape } from './orderStream';
 
@@ -54,7 +55,7 @@ export function readOptions(args: string[]): SimulateOptions | undefined {
     cancels,
     foreign: percent('foreign', values.foreign ?? '0'),
     url: address('url', values.url, ['http:', 'https:']),
-    rabbitmqUrl: address('rabbitmq', values.rabbitmq, ['amqp:', 'amqps:']),
+    rabbitmqUrl: brokerAddress('rabbitmq', values.rabbitmq),
     timeoutMs: count('timeout', values.timeout ?? '120', 1, 86_400) * 1_000,
     json: values.json ?? false,
   };
@@ -92,6 +93,16 @@ export function address(name: string, text: string | undefined, protocols: strin
   throw usageFault(
     `--${name} ${text}: must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}.`,
   );
+}
+
+/** One RabbitMQ node, or those of a cluster separated by commas. */
+export function brokerAddress(name: string, text: string | undefined): string | undefined {
+  try {
+    if (text !== undefined) rabbitmqNodes(text);
+    return text;
+  } catch (error) {
+    throw usageFault(`--${name} ${(error as Error).message}.`);
+  }
 }
 
 function percent(name: string, text: string): number {

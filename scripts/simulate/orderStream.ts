@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 
+import { below, seededRandom, type Random } from '../random';
+
 /** What decides the stream, beside the seed. Shares are from 0 to 1. */
 export interface StreamShape {
   orders: number;
@@ -12,6 +14,10 @@ export interface StreamShape {
   conflicts: number;
   cancels: number;
   foreign: number;
+  /** Of the orders that are not cancelled; none unless given. */
+  fulfils?: number;
+  /** The first product is wanted most, the n-th 1/n as much: a shop as it is. All alike unless given. */
+  skewed?: boolean;
 }
 
 /** An order as it will be placed; products and customers by their place in the run's own lists. */
@@ -24,6 +30,7 @@ export interface PlannedOrder {
   /** Other lines under the same key, which must be refused. */
   conflict: boolean;
   cancel: boolean;
+  fulfil: boolean;
   /** Comes as a bare message from another order service. */
   foreign: boolean;
 }
@@ -33,17 +40,18 @@ export const CUSTOMER_COUNT = 500;
 
 /** The orders of a run. The same shape gives the same stream on every machine. */
 export function orderStream(shape: StreamShape): PlannedOrder[] {
-  const random = mulberry32(shape.seed);
+  const random = seededRandom(shape.seed);
   const chance = (share: number) => random() < share;
-  const upTo = (limit: number) => Math.floor(random() * limit);
+  const anyProduct = shape.skewed ? () => skewed(random) : () => below(PRODUCT_COUNT, random);
   return Array.from({ length: shape.orders }, (_, number) => ({
     number,
-    customer: upTo(CUSTOMER_COUNT),
-    lines: shape.hot ? [{ product: 0, quantity: 1 }] : mixedLines(shape.lines, random, upTo),
+    customer: below(CUSTOMER_COUNT, random),
+    lines: shape.hot ? [{ product: 0, quantity: 1 }] : mixedLines(shape.lines, random, anyProduct),
     duplicate: chance(shape.duplicates) ? (chance(0.5) ? ('beside' as const) : ('after' as const)) : ('none' as const),
     conflict: chance(shape.conflicts),
     cancel: chance(shape.cancels),
     foreign: chance(shape.foreign),
+    fulfil: shape.fulfils !== undefined && chance(shape.fulfils),
   }));
 }
 
@@ -59,21 +67,20 @@ export function fingerprintOf(stream: PlannedOrder[]): string {
   return createHash('sha256').update(JSON.stringify(stream)).digest('hex').slice(0, 16);
 }
 
-function mixedLines([single, few]: StreamShape['lines'], random: () => number, upTo: (limit: number) => number) {
+function mixedLines([single, few]: StreamShape['lines'], random: Random, anyProduct: () => number) {
   const draw = random();
-  const count = draw < single ? 1 : draw < single + few ? 2 + upTo(4) : 6 + upTo(5);
+  const count = draw < single ? 1 : draw < single + few ? 2 + below(4, random) : 6 + below(5, random);
   const products = new Set<number>();
-  while (products.size < count) products.add(upTo(PRODUCT_COUNT));
-  return [...products].map((product) => ({ product, quantity: 1 + upTo(3) }));
+  while (products.size < count) products.add(anyProduct());
+  return [...products].map((product) => ({ product, quantity: 1 + below(3, random) }));
 }
 
-/** Small, seeded and good enough for a load: Tommy Ettinger's mulberry32, which he put in the public domain. */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+/** Zipf's law with exponent 1 over the products. */
+function skewed(random: Random): number {
+  let left = random() * harmonic;
+  const product = weights.findIndex((weight) => (left -= weight) < 0);
+  return product === -1 ? PRODUCT_COUNT - 1 : product;
 }
+
+const weights = Array.from({ length: PRODUCT_COUNT }, (_, rank) => 1 / (rank + 1));
+const harmonic = weights.reduce((sum, weight) => sum + weight, 0);

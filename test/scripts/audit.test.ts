@@ -1,4 +1,4 @@
-import { audit, auditChecks, brokenByGroup, type AuditScope } from '../../scripts/audit';
+import { audit, auditChecks, brokenByGroup, type AuditScope, type HeardEvent } from '../../scripts/audit';
 import { sql, type Sql, type Transaction } from '../../src/database';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
@@ -6,7 +6,7 @@ import { createTestDatabase, type TestDatabase } from '../support/postgres';
  * Two products and six orders, each at rest in another state. A check is worth what it finds, so each is shown the damage that it
  * is there for, in a transaction that is rolled back.
  */
-const healthy = [
+const healthy = () => [
   sql`INSERT INTO inventory.products (id, sku, name, price_minor, currency) VALUES (1, 'A', 'A', 100, 'EUR'), (2, 'B', 'B', 100, 'EUR')`,
   sql`INSERT INTO inventory.stock (product_id, on_hand, reserved) VALUES (1, 10, 3), (2, 0, 0)`,
   sql`INSERT INTO orders.orders (id, customer_id, status, version, reason_code, correlation_id, currency, idempotency_key, fingerprint, deadline_at, watch_at)
@@ -33,12 +33,17 @@ const healthy = [
       VALUES (1, 'INITIAL', 10, 0, NULL), (2, 'INITIAL', 3, 0, NULL), (1, 'RESERVE', 0, 2, 'confirmed'),
              (2, 'RESERVE', 0, 3, 'fulfilled'), (2, 'COMMIT', -3, -3, 'fulfilled'),
              (1, 'RESERVE', 0, 1, 'released'), (1, 'RELEASE', 0, -1, 'released'), (1, 'RESERVE', 0, 1, 'foreign')`,
+  deadLetter('bad-1'),
 ];
 
 const told = (orderId: string, idempotencyKey: string, productId: number, quantity: number) => ({
   ...{ orderId, customerId: 'c1', idempotencyKey },
   lines: [{ productId, quantity }],
 });
+
+function heard(event: string, orderId: string, version: number | null): HeardEvent {
+  return { event, orderId, version };
+}
 
 const scope: AuditScope = {
   customers: ['c1'],
@@ -54,13 +59,26 @@ const scope: AuditScope = {
     { orderId: 'foreign-rejected', lines: [{ productId: 2, quantity: 5 }], answers: ['StockRejected'] },
   ],
   soldOutProductIds: [2],
+  closed: [
+    { orderId: 'fulfilled', status: 'FULFILLED' },
+    { orderId: 'released', status: 'CANCELLED' },
+  ],
+  heard: [
+    ...['confirmed', 'fulfilled', 'rejected', 'released'].map((orderId) => heard('OrderCreated', orderId, null)),
+    ...['confirmed', 'fulfilled', 'released'].map((orderId) => heard('OrderConfirmed', orderId, 2)),
+    heard('OrderFulfilled', 'fulfilled', 3),
+    heard('OrderCancelled', 'rejected', 2),
+    heard('OrderCancelled', 'released', 3),
+    heard('StockReserved', 'confirmed', null),
+  ],
+  poison: ['bad-1'],
 };
 
 let test: TestDatabase;
 
 beforeAll(async () => {
   test = await createTestDatabase();
-  for (const statement of healthy) await test.database.$executeRaw(statement);
+  for (const statement of healthy()) await test.database.$executeRaw(statement);
 });
 afterAll(() => test.drop());
 
@@ -68,12 +86,14 @@ it('finds nothing where every promise holds', async () => {
   const outcomes = await audit(test.database, scope);
   expect(outcomes.filter(({ broken }) => broken > 0)).toEqual([]);
   expect(outcomes).toHaveLength(auditChecks.length);
-  expect(brokenByGroup(outcomes)).toEqual({ oversold: 0, lost: 0, duplicated: 0, stuck: 0, mismatched: 0 });
+  expect(brokenByGroup(outcomes)).toEqual({ lost: 0, duplicated: 0, stuck: 0, oversold: 0, leaked: 0, mismatched: 0 });
 });
 
 interface Damage {
   what: string;
   statements?: Sql[];
+  /** Another session begins a transaction and says nothing more. */
+  besideAnIdleTransaction?: boolean;
   scope?: Partial<AuditScope>;
 }
 
@@ -260,6 +280,50 @@ const damages: Record<string, Damage[]> = {
       statements: [openHistory, sql`DELETE FROM orders.order_history WHERE order_id = 'confirmed'`],
     },
   ],
+  'reservations are whole': [
+    {
+      what: 'an order holds one of its two lines',
+      statements: [sql`INSERT INTO orders.order_items (order_id, product_id, quantity) VALUES ('confirmed', 2, 1)`],
+    },
+    {
+      what: 'a released one had held other units',
+      statements: [sql`UPDATE inventory.reservation_lines SET quantity = 2 WHERE order_id = 'released'`],
+    },
+  ],
+  'orders expire at their deadline': [
+    {
+      what: 'an order was given up early',
+      statements: [
+        sql`UPDATE orders.orders SET deadline_at = now() + interval '1 hour' WHERE id = 'rejected'`,
+        sql`ALTER TABLE orders.order_history DISABLE TRIGGER append_only`,
+        sql`UPDATE orders.order_history SET event = 'ExpireOrder' WHERE order_id = 'rejected' AND version = 2`,
+      ],
+    },
+  ],
+  'acknowledged closings hold': [
+    { what: 'a cancelled order is not', scope: { closed: [{ orderId: 'confirmed', status: 'CANCELLED' }] } },
+    { what: 'a fulfilled order is gone', scope: { closed: [{ orderId: 'nowhere', status: 'FULFILLED' }] } },
+  ],
+  'every change was told': [
+    { what: 'an event was never heard', scope: { heard: scope.heard!.filter(({ event }) => event !== 'OrderFulfilled') } },
+    { what: 'only an older version was heard', scope: { heard: scope.heard!.map((told) => ({ ...told, version: 1 })) } },
+    { what: 'nothing was heard', scope: { heard: [] } },
+  ],
+  'nothing is told that did not happen': [
+    {
+      what: 'a change was told that was rolled back',
+      scope: { heard: [...scope.heard!, heard('OrderCancelled', 'confirmed', 3)] },
+    },
+    { what: 'an order was told that is not there', scope: { heard: [...scope.heard!, heard('OrderCreated', 'nowhere', null)] } },
+  ],
+  'dead letters are the poison sent': [
+    { what: 'poison left no trace', scope: { poison: ['bad-1', 'bad-2'] } },
+    { what: 'something else died', statements: [deadLetter('good')] },
+    { what: 'the poison died twice', statements: [deadLetter('bad-1', 'another queue')] },
+  ],
+  'no transaction is left open': [
+    { what: 'a session idles in its transaction', besideAnIdleTransaction: true, scope: { idleSecondsMax: 0 } },
+  ],
   'short stock is sold to the last unit': [
     {
       what: 'a unit stayed behind',
@@ -274,7 +338,8 @@ describe.each(auditChecks.map(({ name, promise }) => [name, promise]))('%s: %s',
   it.each((damages[name] ?? []).map((damage): [string, Damage] => [damage.what, damage]))(
     'breaks when %s',
     async (_what, damage) => {
-      const outcomes = await damaged(damage.statements ?? [], (tx) => audit(tx, { ...scope, ...damage.scope }));
+      const ask = () => damaged(damage.statements ?? [], (tx) => audit(tx, { ...scope, ...damage.scope }));
+      const outcomes = await (damage.besideAnIdleTransaction ? besideAnIdleTransaction(ask) : ask());
       const found = outcomes.find((outcome) => outcome.name === name)!;
       expect(found.broken).toBeGreaterThan(0);
       expect(found.examples.length).toBeGreaterThan(0);
@@ -295,4 +360,16 @@ async function damaged<T>(statements: Sql[], work: (tx: Transaction) => Promise<
   });
   await expect(rolledBack).rejects.toBe(undo);
   return result!;
+}
+
+async function besideAnIdleTransaction<T>(work: () => Promise<T>): Promise<T> {
+  return test.database.$transaction(async (tx) => {
+    await tx.$queryRaw`SELECT 1`;
+    return work();
+  });
+}
+
+function deadLetter(messageId: string, queue = 'order.created.inventory'): Sql {
+  return sql`INSERT INTO operations.dead_letters (id, queue, exchange, routing_key, message_id, body, body_size, body_digest, properties, reason, attempt)
+             VALUES (gen_random_uuid(), ${queue}, '', ${queue}, ${messageId}, '', 0, '', '{}', 'not JSON', 1)`;
 }
