@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+import { rabbitmqNodes } from './messaging/brokers/rabbitmqUrl';
+
 /** What one process runs with. */
 export type Config = z.infer<typeof configSchema>;
 
@@ -13,7 +15,9 @@ export const configSchema = z.object({
   WORKER_PORT: port(0).describe('Where a process without the gateway role serves health and metrics; 0 takes a free port.'),
   HOLDFAST_DATA: z.string().min(1).default('.holdfast').describe('The folder of the embedded Postgres and the private RabbitMQ.'),
   DATABASE_URL: url(['postgres:', 'postgresql:']).optional().describe('A Postgres to use instead of the embedded one.'),
-  RABBITMQ_URL: url(['amqp:', 'amqps:']).optional().describe('A RabbitMQ to use instead of the broker in process.'),
+  RABBITMQ_URL: brokerUrl()
+    .optional()
+    .describe('A RabbitMQ to use instead of the broker in process; for a cluster the URL of each node, separated by commas.'),
   POSTGRES_PORT: port(5433).describe(
     'Where a new embedded Postgres listens, or nearby if that is taken; it keeps its port after that.',
   ),
@@ -86,4 +90,14 @@ function count(fallback: number, min: number, max: number) {
 function url(protocols: string[]) {
   const expected = `must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`;
   return z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), expected);
+}
+
+function brokerUrl() {
+  return z.string().superRefine((value, context) => {
+    try {
+      rabbitmqNodes(value);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message });
+    }
+  });
 }

@@ -10,6 +10,7 @@ import { type Broker } from './messaging';
 import { connectRabbitmq } from './messaging/brokers/rabbitmq';
 import { createInProcessBroker } from './messaging/brokers/inProcess';
 import { startPrivateRabbitmq } from './messaging/brokers/privateRabbitmq';
+import { rabbitmqNodes } from './messaging/brokers/rabbitmqUrl';
 import { createHealth, createLogger, createMetrics, redactUrl, type Logger } from './observability';
 import { type Ground, type RoleName } from './roles';
 import { type StartScreen } from './startScreen';
@@ -89,7 +90,8 @@ async function openBroker({ config, privateRabbitmq, names, undo }: GroundOption
   }
   const broker: Broker = await connectRabbitmq({ url, log, random, connectionName: `holdfast ${names.join('+')}` });
   undo.add(() => broker.close());
-  const detail = `RabbitMQ ${privateRabbitmq ? 'node of our own' : 'given by RABBITMQ_URL'} (${hostOf(url)})`;
+  const hosts = rabbitmqNodes(url).map(({ host }) => redactUrl(host));
+  const detail = `RabbitMQ ${privateRabbitmq ? 'node of our own' : 'given by RABBITMQ_URL'} (${hosts.join(', ')})`;
   return { value: { broker, brokerUrl: url }, detail };
 }
 

@@ -22,6 +22,20 @@ it('tells all problems at once, each by its name', () => {
   for (const name of Object.keys(wrong)) expect(problems).toThrow(name);
 });
 
+it.each([
+  ['amqp://u:p@one:5672/shop, amqps://u:p@two/shop,amqp://u:a,b@three/shop', undefined],
+  ['amqp://u:hunter2@one/shop,amqp://u:hunter2@two/other', 'different virtual hosts'],
+  ['amqp://u:hunter2@one,two', 'comma'],
+  ['amqp://u:hunter2@one:5672,two:5672', 'must be a URL'],
+  ['http://one,amqp://u:hunter2@two', 'begins with amqp://'],
+  ['', undefined],
+])('takes the nodes of a RabbitMQ cluster as a list: %s', (RABBITMQ_URL, problem) => {
+  const reading = () => readConfig({ RABBITMQ_URL });
+  if (problem === undefined) return expect(reading).not.toThrow();
+  expect(reading).toThrow(problem);
+  expect(reading).not.toThrow('hunter2');
+});
+
 it('describes every setting', () => {
   expect(configFields().filter((field) => field.meaning === '')).toEqual([]);
 });

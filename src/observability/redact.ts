@@ -11,9 +11,13 @@ export const redactedPaths = ['authorization', 'cookie', 'password', 'secret', '
  */
 export function redactUrl(text: string): string {
   if (!text.includes('://')) return text;
-  return text.replace(userinfo, '$1:***@').replace(passwordParameter, '$1***');
+  const isList = text.includes(',amqp');
+  return text.replace(isList ? userinfoInList : userinfo, '$1:***@').replace(passwordParameter, '$1***');
 }
 
 /** A password may itself hold `@`, `:` or `/`, so it ends at the last `@` of its word. The bound keeps the match linear. */
 const userinfo = /(:\/\/[^\s:@/"\\]{0,256}):(?:[^\s"\\]|\\.){0,1024}@/g;
+/** In a list of RabbitMQ nodes it ends before the next of them, where there is an `@` before. */
+const userinfoInList =
+  /(:\/\/[^\s:@/"\\]{0,256}):(?:(?:(?!,amqps?:\/\/)(?:[^\s"\\]|\\.)){0,1024}|(?:[^\s"\\]|\\.){0,1024})@/g;
 const passwordParameter = /([?&](?:ssl)?password=)[^&\s"\\]+/gi;

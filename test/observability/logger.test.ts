@@ -43,6 +43,8 @@ describe('redactUrl', () => {
   it.each([
     ['postgresql://shop:secret@db:5432/holdfast?schema=orders', 'postgresql://shop:***@db:5432/holdfast?schema=orders'],
     ['amqp://shop:a@b:c/d@rabbit', 'amqp://shop:***@rabbit'],
+    ['amqp://u:a@b@one:5672/v,amqp://u:c,d@two/v refused', 'amqp://u:***@one:5672/v,amqp://u:***@two/v refused'],
+    ['amqp://u:a,amqp://b:c@host', 'amqp://u:***@host'],
     ['http://localhost:4000/graphql', 'http://localhost:4000/graphql'],
     ['a@b.example and http://localhost:4000', 'a@b.example and http://localhost:4000'],
     ['amqp://rabbit:5672 refused shop@rabbit', 'amqp://rabbit:5672 refused shop@rabbit'],

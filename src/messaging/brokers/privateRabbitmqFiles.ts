@@ -13,24 +13,46 @@ export interface NodeSettings {
   password: string;
 }
 
-/** The settings kept in the data folder, made on the first start. A port that is asked for replaces the kept one. */
-export async function nodeSettings(dataDir: string, { port }: { port?: number }): Promise<NodeSettings> {
+/** The settings kept in the data folder, made on the first start. What is given replaces what is kept. */
+export async function nodeSettings(dataDir: string, given: Partial<NodeSettings>): Promise<NodeSettings> {
   const path = join(dataDir, 'node.json');
-  const settings = keptSettings(path) ?? (await newSettings());
-  if (port !== undefined) settings.port = port;
+  const kept = keptSettings(path) ?? (await newSettings());
+  const settings = { ...kept, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };
   writeSecret(path, JSON.stringify(settings, null, 2));
   return settings;
+}
+
+/** Where clients find the node, with user and password. */
+export function nodeUrl({ user, password, port }: NodeSettings): string {
+  return `amqp://${user}:${password}@127.0.0.1:${port}`;
+}
+
+export interface NodeFileOptions {
+  vhosts?: readonly string[];
+  managementPort?: number;
+  /** The name of a running node whose cluster a new node joins at its first start. */
+  joins?: string;
 }
 
 /** The node's configuration, with user, virtual hosts and policies as definitions that it loads at every start. */
 export function writeNodeFiles(
   dataDir: string,
   settings: NodeSettings,
-  { vhosts = [], managementPort }: { vhosts?: readonly string[]; managementPort?: number },
+  { vhosts = [], managementPort, joins }: NodeFileOptions,
 ): void {
   const management =
     managementPort === undefined ? [] : [`management.tcp.ip = 127.0.0.1`, `management.tcp.port = ${managementPort}`];
-  const configuration = [`load_definitions = ${join(dataDir, 'definitions.json')}`, 'log.console = false', ...management];
+  const discovery = 'cluster_formation';
+  const cluster =
+    joins === undefined
+      ? []
+      : [`${discovery}.peer_discovery_backend = classic_config`, `${discovery}.classic_config.nodes.1 = ${joins}`];
+  const configuration = [
+    `load_definitions = ${join(dataDir, 'definitions.json')}`,
+    'log.console = false',
+    ...management,
+    ...cluster,
+  ];
   writeFileSync(join(dataDir, 'rabbitmq.conf'), `${configuration.join('\n')}\n`);
   writeFileSync(join(dataDir, 'enabled_plugins'), managementPort === undefined ? '[].\n' : '[rabbitmq_management].\n');
   writeSecret(join(dataDir, 'definitions.json'), JSON.stringify(definitions(settings, ['/', ...vhosts]), null, 2));

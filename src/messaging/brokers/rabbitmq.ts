@@ -16,13 +16,14 @@ import { RabbitmqConsumer } from './rabbitmqConsumer';
 import { Link, type LinkOptions } from './rabbitmqLink';
 import { Publisher } from './rabbitmqPublisher';
 import { declareTopology } from './rabbitmqQueues';
+import { rabbitmqNodes, shownNodes } from './rabbitmqUrl';
 import { createRememberedTopology } from './rememberedTopology';
 import { deadLetterExchange } from './wireNames';
 
 export interface RabbitmqOptions {
-  /** `amqp://user:password@host:port/vhost`, or `amqps:`. */
+  /** `amqp://user:password@host:port/vhost`, or `amqps:`; several of them, separated by commas, for the nodes of a cluster. */
   url: string;
-  /** 0 to 1, for the jitter of reconnects. */
+  /** 0 to below 1, for the node to begin with and the jitter of reconnects. */
   random: () => number;
   log?: Logger;
   /** Shown in RabbitMQ's list of connections. */
@@ -66,7 +67,7 @@ const defaults = {
 class RabbitmqBroker implements Broker {
   readonly name = 'rabbitmq';
   private readonly options: typeof defaults & RabbitmqOptions;
-  private readonly target: URL;
+  private readonly nodes: readonly URL[];
   private readonly publishing: Link;
   private readonly consuming: Link;
   private readonly publisher: Publisher;
@@ -76,7 +77,7 @@ class RabbitmqBroker implements Broker {
 
   constructor(options: RabbitmqOptions) {
     this.options = { ...defaults, ...options };
-    this.target = parseUrl(options.url);
+    this.nodes = nodesOf(options.url);
     // Two connections: an alarm on the broker blocks the one that publishes, and consumers must go on to drain the queues.
     this.publishing = this.link('publishing', (connection) => this.publisher.open(connection));
     this.consuming = this.link('consuming', (connection) => this.buildConsuming(connection));
@@ -160,7 +161,7 @@ class RabbitmqBroker implements Broker {
   }
 
   status(): BrokerStatus {
-    const where = `amqp://${this.target.host}${this.target.pathname}`;
+    const where = shownNodes(this.nodes);
     const links = [this.publishing, this.consuming];
     if (this.closing) return { state: 'closed', detail: `${where}, closed` };
     const lost = links.find(({ state }) => state === 'connecting');
@@ -184,14 +185,22 @@ class RabbitmqBroker implements Broker {
     this.changed();
   }
 
+  /** Each link goes round the nodes by itself: at every loss and every refusal it is the next one's turn. */
   private link(purpose: string, build: LinkOptions['build']): Link {
     const { random, setupTimeoutMs, reconnectDelayMaxMs, log } = this.options;
+    const { length } = this.nodes;
+    // Anywhere, so that many processes spread over the nodes.
+    let turn = Math.floor(random() * length) - 1;
     return new Link({
       purpose,
-      connect: () => this.connect(purpose),
+      connect: () => this.connect(purpose, this.nodes[++turn % length]!),
+      triesPerRound: length,
       build,
       destroy,
-      describe: (error) => this.withoutPassword(describe(error)),
+      describe: (error) => {
+        const why = this.withoutPassword(describe(error));
+        return length === 1 ? why : `${this.nodes[turn % length]!.host}: ${why}`;
+      },
       random,
       setupTimeoutMs,
       reconnectDelayMaxMs,
@@ -203,9 +212,9 @@ class RabbitmqBroker implements Broker {
     });
   }
 
-  private connect(purpose: string): Promise<AmqpConnection> {
+  private connect(purpose: string, node: URL): Promise<AmqpConnection> {
     const { connectionName, setupTimeoutMs, heartbeatSeconds } = this.options;
-    const url = new URL(this.target);
+    const url = new URL(node);
     if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(heartbeatSeconds));
     const connection_name = `${connectionName} ${purpose} (${hostname()}, pid ${process.pid})`;
     return connect(url.href, { timeout: setupTimeoutMs, noDelay: true, clientProperties: { connection_name } });
@@ -230,7 +239,7 @@ class RabbitmqBroker implements Broker {
   }
 
   private withoutPassword(text: string): string {
-    const secrets = [this.target.password, decodeURIComponent(this.target.password)].filter((secret) => secret !== '');
+    const secrets = this.nodes.flatMap(({ password }) => [password, decodeURIComponent(password)]).filter(Boolean);
     return secrets.reduce((shown, secret) => shown.replaceAll(secret, '***'), text);
   }
 }
@@ -263,14 +272,12 @@ function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function parseUrl(url: string): URL {
-  const example = 'it looks like amqp://user:password@host:5672/vhost';
-  if (!URL.canParse(url)) throw new Error(`RABBITMQ_URL is not a URL; ${example}.`);
-  const parsed = new URL(url);
-  if (parsed.protocol !== 'amqp:' && parsed.protocol !== 'amqps:') {
-    throw new Error(`RABBITMQ_URL begins with ${parsed.protocol}, not with amqp: or amqps:; ${example}.`);
+function nodesOf(url: string): URL[] {
+  try {
+    return rabbitmqNodes(url);
+  } catch (error) {
+    throw new Error(`RABBITMQ_URL ${(error as Error).message}.`, { cause: error });
   }
-  return parsed;
 }
 
 async function within(ms: number, work: Promise<unknown>): Promise<void> {

@@ -5,6 +5,8 @@ export interface LinkOptions {
   /** For logs: what the connection is for. */
   purpose: string;
   connect: () => Promise<AmqpConnection>;
+  /** How many calls of `connect` try every node once; the pauses grow with each such round. */
+  triesPerRound: number;
   /** Opens what lives on the connection; its last step must be a round trip to the broker. */
   build: (connection: AmqpConnection) => Promise<void>;
   /** Ends the socket without asking the other side. */
@@ -26,6 +28,7 @@ export type LinkState = 'connecting' | 'ready' | 'blocked' | 'closed';
  * any fault, also a slow build, tears the whole session down and builds it anew.
  *
  * connecting → ready ⇄ blocked; a fault leads back to connecting, after 0.1, 0.2, 0.4 … s up to the maximum, half of it drawn.
+ * The nodes of a cluster are tried in turn, with the same pause before each of one round.
  */
 export class Link {
   state: LinkState = 'connecting';
@@ -68,6 +71,7 @@ export class Link {
   }
 
   private async supervise(): Promise<void> {
+    const { triesPerRound } = this.options;
     for (let failures = 0; this.state !== 'closed'; ) {
       try {
         const session = await this.open();
@@ -79,7 +83,7 @@ export class Link {
         const why = this.options.describe(error);
         this.change('connecting', why);
         this.options.log?.warn({ purpose: this.options.purpose, why }, 'No connection to RabbitMQ; trying again.');
-        await this.rest(failures++);
+        await this.rest(Math.floor(failures++ / triesPerRound));
       }
     }
   }

@@ -35,6 +35,7 @@ export class Publisher {
   /** Exchanges seen on the broker: publishing to a missing one would close the channel under everyone else's messages. */
   private readonly known = new Set<string>(['']);
   private readonly checks = new Map<string, Promise<void>>();
+  private openedAt = 0;
   private lastNumber = 0;
   private lastConfirmAt = 0;
   private channelError?: string;
@@ -53,6 +54,7 @@ export class Publisher {
     channel.on('return', (message: AmqpMessage) => this.returned(message));
     channel.on('close', () => this.channelLost(channel));
     this.channel = channel;
+    this.openedAt = performance.now();
     this.pump();
   }
 
@@ -122,6 +124,7 @@ export class Publisher {
     // The broker gives this number back with a returned message: two publications may share a message id.
     const headers = options.mandatory ? { ...options.headers, [storyHeaders.publication]: pending.number } : options.headers;
     pending.since = performance.now();
+    pending.channel = this.channel;
     try {
       this.channel?.publish(exchange, routingKey, body, { ...options, headers }, (error) => this.confirmed(pending, error));
       this.inFlight.set(pending.number, pending);
@@ -136,10 +139,33 @@ export class Publisher {
   private confirmed(pending: Pending, error: Error | null): void {
     this.lastConfirmAt = performance.now();
     if (!this.inFlight.delete(pending.number)) return;
+    const isRefused = error?.message === 'message nacked';
     if (pending.returned) pending.reject(new UnroutableError(asPublication(pending.outgoing)));
     else if (!error) pending.resolve();
-    else pending.reject(new UnconfirmedError(error.message === 'message nacked' ? 'RabbitMQ refused it' : this.lossReason()));
+    else pending.reject(new UnconfirmedError(isRefused ? 'RabbitMQ refused it' : this.lossReason()));
+    if (isRefused) this.replace(pending.channel);
     this.pump();
+  }
+
+  /**
+   * A channel's first message to a queue, sent after its leader was lost and before there is another, is refused; and RabbitMQ
+   * (seen on 3.10) goes on refusing whatever that channel sends there until the lost node is back. A channel opened later finds
+   * the new leader. No more than one a second, for the refusal may have another cause, such as a queue that is full.
+   */
+  private replace(channel: AmqpConfirmChannel | undefined): void {
+    if (!channel || channel !== this.channel || performance.now() - this.openedAt < channelAgeMinMs) return;
+    this.channel = undefined;
+    this.channelError = 'RabbitMQ refused a message on it';
+    void this.retire(channel);
+    void this.restore();
+  }
+
+  /** Closes a channel when everything sent on it has ended, by a confirm or by the confirm timeout. */
+  private async retire(channel: AmqpConfirmChannel): Promise<void> {
+    while ([...this.inFlight.values()].some((pending) => pending.channel === channel)) {
+      await new Promise((resolve) => setTimeout(resolve, 50).unref());
+    }
+    await channel.close().catch(() => undefined);
   }
 
   /** A return comes before the confirm of the same publication, which then tells the outcome. */
@@ -162,7 +188,7 @@ export class Publisher {
   /** A new channel on whichever connection is there; if the connection itself is lost, building the link does it. */
   private async restore(): Promise<void> {
     const { link, redeclare, log } = this.options;
-    log?.warn({ why: this.lossReason() }, 'The publishing channel is gone; opening another.');
+    log?.warn({ why: this.lossReason() }, 'The publishing channel is of no more use; opening another.');
     try {
       const connection = await link.ready();
       if (this.channel || this.closed) return;
@@ -228,8 +254,12 @@ export class Publisher {
   }
 }
 
+const channelAgeMinMs = 1_000;
+
 interface Pending {
   outgoing: Outgoing;
+  /** That it was sent on. */
+  channel?: AmqpConfirmChannel;
   number: number;
   since: number;
   returned: boolean;
