@@ -180,6 +180,15 @@ export const auditChecks: readonly AuditCheck[] = [
       WHERE step.to_status IS DISTINCT FROM orders.status`,
   },
   {
+    name: 'every closing is answered',
+    group: 'stuck',
+    atRest: true,
+    promise: 'At rest inventory has answered for every order that was cancelled or fulfilled (I15).',
+    breaks: (scope) => sql`
+      SELECT order_id || ': closed at ' || closed_at || ', and inventory has not answered' AS line
+      FROM orders.closings WHERE order_id IN (${ourIds(scope)})`,
+  },
+  {
     name: 'reservations are whole',
     group: 'mismatched',
     promise: 'A reservation holds every line of its order, or none (I7).',

@@ -87,6 +87,7 @@ export const events = {
     items: z.array(rejectedLine).optional(),
   }),
   StockReleased: z.looseObject({ event: z.literal('StockReleased'), order_id: orderId, items: z.array(orderLine) }),
+  StockCommitted: z.looseObject({ event: z.literal('StockCommitted'), order_id: orderId, items: z.array(orderLine) }),
   StockChanged: z.looseObject({
     event: z.literal('StockChanged'),
     product_id: productId,

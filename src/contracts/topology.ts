@@ -16,7 +16,7 @@ export const queues = {
   orderCancelled: 'order.cancelled.inventory',
   /** What has left the house. */
   orderFulfilled: 'order.fulfilled.inventory',
-  /** What decides an order: the answers of inventory. */
+  /** What decides an order, and what says that its closing was heard: the answers of inventory. */
   stockReplies: 'stock.replies.orders',
   /** What nobody was bound to receive. */
   unrouted: 'unrouted',
@@ -31,7 +31,8 @@ export const routes = {
   OrderFulfilled: { exchange: exchanges.orders, key: 'order.fulfilled', mandatory: true },
   StockReserved: { exchange: exchanges.inventory, key: 'stock.reserved', mandatory: true },
   StockRejected: { exchange: exchanges.inventory, key: 'stock.rejected', mandatory: true },
-  StockReleased: { exchange: exchanges.inventory, key: 'stock.released', mandatory: false },
+  StockReleased: { exchange: exchanges.inventory, key: 'stock.released', mandatory: true },
+  StockCommitted: { exchange: exchanges.inventory, key: 'stock.committed', mandatory: true },
   StockChanged: { exchange: exchanges.inventory, key: 'stock.changed', mandatory: false },
   ProductCreated: { exchange: exchanges.inventory, key: 'product.created', mandatory: false },
   ProductUpdated: { exchange: exchanges.inventory, key: 'product.updated', mandatory: false },

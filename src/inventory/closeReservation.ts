@@ -1,6 +1,6 @@
 import { RetryTransaction, type Transaction } from '../database';
 import { failpoint } from '../faults';
-import { followUp, PoisonMessage, type Handler, type OutgoingMessage } from '../messaging';
+import { followUp, PoisonMessage, type Handler, type IncomingMessage, type OutgoingMessage } from '../messaging';
 import {
   insertReservations,
   lockReservations,
@@ -12,7 +12,7 @@ import { lockStock, move, type Movement } from './stockRows';
 
 /**
  * Lets go of what cancelled orders hold. A cancel that comes before its order leaves a tombstone, a reservation that is RELEASED
- * from the start, so that the late order finds it and holds nothing. Repeated, it does nothing.
+ * from the start, so that the late order finds it and holds nothing. Repeated, it does nothing but answer again.
  */
 export function releaseReservation(newId: () => string): Handler<'OrderCancelled'> {
   return async (tx, batch) => {
@@ -22,25 +22,36 @@ export function releaseReservation(newId: () => string): Handler<'OrderCancelled
       tx,
       orderIds.filter((id) => !reservations.has(id)),
     );
-    const held = await close(tx, reservations, orderIds, 'RELEASED');
-    const causes = new Map(batch.map((message) => [message.body.order_id, message]));
-    return held.map((reservation): OutgoingMessage => {
-      const items = reservation.lines.map((line) => ({ product_id: line.productId, quantity: line.quantity }));
-      const body = { event: 'StockReleased' as const, order_id: reservation.orderId, items };
-      return followUp(causes.get(reservation.orderId)!, body, newId);
-    });
+    const released = await close(tx, reservations, orderIds, 'RELEASED');
+    return answers('StockReleased', batch, released, newId);
   };
 }
 
-/** Takes what fulfilled orders hold out of the stock: the goods have left the house. Repeated, it does nothing. */
-export function commitReservation(): Handler<'OrderFulfilled'> {
+/** Takes what fulfilled orders hold out of the stock: the goods have left the house. Repeated, it does nothing but answer again. */
+export function commitReservation(newId: () => string): Handler<'OrderFulfilled'> {
   return async (tx, batch) => {
     const orderIds = batch.map((message) => message.body.order_id);
     const reservations = await lockForClosing(tx, orderIds);
     for (const orderId of orderIds) refuseUnlessHeld(orderId, reservations.get(orderId));
-    await close(tx, reservations, orderIds, 'COMMITTED');
-    return [];
+    const committed = await close(tx, reservations, orderIds, 'COMMITTED');
+    return answers('StockCommitted', batch, committed, newId);
   };
+}
+
+/** Every closing is answered, each time it is told, with what moved for its sake this time: nothing, when it was done before. */
+function answers(
+  event: 'StockReleased' | 'StockCommitted',
+  batch: IncomingMessage<'OrderCancelled' | 'OrderFulfilled'>[],
+  closed: LockedReservation[],
+  newId: () => string,
+): OutgoingMessage[] {
+  const causes = new Map(batch.map((message) => [message.body.order_id, message]));
+  const moved = new Map(closed.map(({ orderId, lines }) => [orderId, lines]));
+  return [...causes].map(([orderId, cause]) => {
+    const lines = moved.get(orderId) ?? [];
+    const items = lines.map((line) => ({ product_id: line.productId, quantity: line.quantity }));
+    return followUp(cause, { event, order_id: orderId, items }, newId);
+  });
 }
 
 /** Stock first, then reservations: the order of locking that reserveStock follows too. */

@@ -8,6 +8,6 @@ export function inventoryHandlers(newId: () => string): Record<string, Handlers>
   return {
     [queues.orderCreated]: { OrderCreated: reserveStock(newId) },
     [queues.orderCancelled]: { OrderCancelled: releaseReservation(newId) },
-    [queues.orderFulfilled]: { OrderFulfilled: commitReservation() },
+    [queues.orderFulfilled]: { OrderFulfilled: commitReservation(newId) },
   };
 }

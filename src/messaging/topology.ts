@@ -28,6 +28,8 @@ export const topology: Topology = {
     bind('OrderFulfilled', queues.orderFulfilled),
     bind('StockReserved', queues.stockReplies),
     bind('StockRejected', queues.stockReplies),
+    bind('StockReleased', queues.stockReplies),
+    bind('StockCommitted', queues.stockReplies),
     ...copies(exchanges.orders, exchanges.orderEvents),
     ...copies(exchanges.inventory, exchanges.stockEvents),
   ],

@@ -1,6 +1,7 @@
-import { type EventOf } from '../contracts';
+import { type AnyEvent, type EventOf } from '../contracts';
 import { type Transaction } from '../database';
 import { PoisonMessage, type OutgoingMessage } from '../messaging';
+import { rememberClosings, type UnansweredClosing } from './closingRows';
 import { coversExactly, decide, totalOf, type CancellationReason, type Decision, type Order, type OrderChange } from './order';
 import { lockOrders, saveChanges, type LockedOrder, type SavedChange } from './orderRows';
 
@@ -15,7 +16,11 @@ export type ChangeOutcome = { change: OrderChange; message?: OutgoingMessage } &
  * says with each change the event that follows from it. An order nobody knows is no error: another service's orders are
  * answered on the same queue.
  */
-export async function changeOrders(tx: Transaction, changes: OrderChange[], newId: () => string): Promise<ChangeOutcome[]> {
+export async function changeOrders(
+  tx: Transaction,
+  changes: OrderChange[],
+  { newId, tellAgainAfterMs }: ChangeOptions,
+): Promise<ChangeOutcome[]> {
   const orders = await lockOrders(tx, [...new Set(changes.map((change) => change.orderId))]);
   const saved: SavedChange[] = [];
   const outcomes = changes.map((change): ChangeOutcome => {
@@ -30,7 +35,25 @@ export async function changeOrders(tx: Transaction, changes: OrderChange[], newI
     return { change, ...decision, secondsOpen: locked.secondsOpen, message: eventOf(decision, change, newId) };
   });
   await saveChanges(tx, saved);
+  await rememberClosings(
+    tx,
+    outcomes.filter(mustBeHeard).map(({ change }) => change.orderId),
+    tellAgainAfterMs,
+  );
   return outcomes;
+}
+
+export interface ChangeOptions {
+  newId: () => string;
+  /** When a closing that inventory has not answered is told again. */
+  tellAgainAfterMs: number;
+}
+
+/** Inventory may hold something for this order that it must let go or take out; what it rejected itself it does not hold. */
+function mustBeHeard({ change, message }: ChangeOutcome): boolean {
+  return (
+    change.trigger !== 'StockRejected' && (message?.body.event === 'OrderCancelled' || message?.body.event === 'OrderFulfilled')
+  );
 }
 
 /** An answer for other lines than were ordered must not confirm the order: what was promised is not what is held. */
@@ -57,6 +80,14 @@ function eventOf(decision: Decision, change: OrderChange, newId: () => string): 
     default:
       return change satisfies never;
   }
+}
+
+/** A closing as it is told again: the same version, so that a subscriber knows it for a repetition. */
+export function closingEvent({ orderId, customerId, version, ...closing }: UnansweredClosing): AnyEvent {
+  const head = { order_id: orderId, customer_id: customerId, version };
+  if (closing.status === 'FULFILLED') return { event: 'OrderFulfilled', ...head };
+  const { code, reason } = closing;
+  return { event: 'OrderCancelled', ...head, ...(code && { code }), ...(reason !== null && { reason }) };
 }
 
 function confirmed(order: Order, change: OrderChange & { trigger: 'StockReserved' }): EventOf<'OrderConfirmed'> {

@@ -1,6 +1,6 @@
 import { failpoint } from '../faults';
 import { type Outbox } from '../messaging';
-import { changeOrders, type ChangeOutcome } from './changeOrders';
+import { changeOrders, type ChangeOptions, type ChangeOutcome } from './changeOrders';
 import { type OrderChange, type OrderStatus } from './order';
 
 export type CloseOrderResult =
@@ -12,7 +12,7 @@ export type CloseOrderResult =
 
 export interface CloseOrderOptions {
   outbox: Outbox;
-  newId: () => string;
+  changing: ChangeOptions;
   onChanged: (outcomes: ChangeOutcome[]) => void;
 }
 
@@ -27,10 +27,10 @@ export function fulfilOrderUseCase(options: CloseOrderOptions) {
   return (orderId: string): Promise<CloseOrderResult> => close(options, { orderId, trigger: 'FulfilOrder' });
 }
 
-async function close({ outbox, newId, onChanged }: CloseOrderOptions, change: OrderChange): Promise<CloseOrderResult> {
+async function close({ outbox, changing, onChanged }: CloseOrderOptions, change: OrderChange): Promise<CloseOrderResult> {
   failpoint('closeOrder.starting');
   const outcome = await outbox.transaction(async (tx) => {
-    const [result] = await changeOrders(tx, [change], newId);
+    const [result] = await changeOrders(tx, [change], changing);
     failpoint('closeOrder.saved');
     return { result: result!, messages: result!.message ? [result!.message] : [] };
   });

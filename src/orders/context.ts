@@ -26,7 +26,8 @@ export type OrdersContext = ReturnType<typeof createOrders>;
 export function createOrders(options: OrdersOptions) {
   const { database, outbox, log, newId, metrics, productIdsBySku } = options;
   const onChanged = (outcomes: ChangeOutcome[]) => outcomes.forEach((outcome) => countDecision(metrics, outcome));
-  const closing = { outbox, newId, onChanged };
+  const changing = { newId, tellAgainAfterMs: options.times.republishAfterMs };
+  const closing = { outbox, changing, onChanged };
   return {
     create: createOrderUseCase(options),
     cancel: cancelOrderUseCase(closing),
@@ -37,8 +38,8 @@ export function createOrders(options: OrdersOptions) {
     pending: () => pendingOrders(database),
     productIdsBySku,
     /** What decides orders, by queue. */
-    handlers: { [queues.stockReplies]: stockReplyHandlers(newId, onChanged) } as Record<string, Handlers>,
-    startWatchdog: (): Watchdog => startWatchdog({ outbox, log, newId, onChanged, ...options.watchdog }),
+    handlers: { [queues.stockReplies]: stockReplyHandlers(changing, onChanged) } as Record<string, Handlers>,
+    startWatchdog: (): Watchdog => startWatchdog({ outbox, log, changing, onChanged, ...options.watchdog }),
   };
 }
 

@@ -1,21 +1,35 @@
 import { type CancellationCode, type EventOf } from '../contracts';
 import { type Transaction } from '../database';
 import { type Handler, type Handlers, type IncomingMessage, type OutgoingMessage } from '../messaging';
-import { changeOrders, type ChangeOutcome } from './changeOrders';
+import { changeOrders, type ChangeOptions, type ChangeOutcome } from './changeOrders';
+import { forgetClosings } from './closingRows';
 import { type OrderChange } from './order';
 
-/** What decides an order: the answers of inventory. `onChanged` hears what became of each, for the metrics. */
-export function stockReplyHandlers(newId: () => string, onChanged: (outcomes: ChangeOutcome[]) => void): Handlers {
+/**
+ * What inventory answers: it decides an order, or says that it has heard of its closing. `onChanged` hears what became of each
+ * order, for the metrics.
+ */
+export function stockReplyHandlers(changing: ChangeOptions, onChanged: (outcomes: ChangeOutcome[]) => void): Handlers {
   return {
     StockReserved: ((tx, batch) => apply(tx, batch.map(reserved))) satisfies Handler<'StockReserved'>,
     StockRejected: ((tx, batch) => apply(tx, batch.map(rejected))) satisfies Handler<'StockRejected'>,
+    StockReleased: ((tx, batch) => heard(tx, batch)) satisfies Handler<'StockReleased'>,
+    StockCommitted: ((tx, batch) => heard(tx, batch)) satisfies Handler<'StockCommitted'>,
   };
 
   async function apply(tx: Transaction, changes: OrderChange[]): Promise<OutgoingMessage[]> {
-    const outcomes = await changeOrders(tx, changes, newId);
+    const outcomes = await changeOrders(tx, changes, changing);
     onChanged(outcomes);
     return outcomes.flatMap((outcome) => outcome.message ?? []);
   }
+}
+
+async function heard(tx: Transaction, batch: IncomingMessage<'StockReleased' | 'StockCommitted'>[]): Promise<OutgoingMessage[]> {
+  await forgetClosings(
+    tx,
+    batch.map(({ body }) => body.order_id),
+  );
+  return [];
 }
 
 function reserved({ id, body }: IncomingMessage<'StockReserved'>): OrderChange {

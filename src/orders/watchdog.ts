@@ -2,7 +2,8 @@ import { type Transaction } from '../database';
 import { failpoint } from '../faults';
 import { waitingAggregates, type Outbox, type OutgoingMessage } from '../messaging';
 import { type Logger } from '../observability';
-import { changeOrders, type ChangeOutcome } from './changeOrders';
+import { changeOrders, closingEvent, type ChangeOptions, type ChangeOutcome } from './changeOrders';
+import { giveUpClosings, takeUnanswered } from './closingRows';
 import { orderCreated } from './createOrder';
 import { type OrderChange } from './order';
 import { readLines } from './orderRows';
@@ -11,7 +12,7 @@ import { anyLate, lockOverdue, takeLate } from './watchRows';
 export interface WatchdogOptions {
   outbox: Outbox;
   log: Logger;
-  newId: () => string;
+  changing: ChangeOptions;
   onChanged: (outcomes: ChangeOutcome[]) => void;
   intervalMs: number;
   /** How many orders one transaction takes. */
@@ -24,15 +25,16 @@ export interface WatchdogOptions {
 }
 
 export interface Watchdog {
-  /** One look, now: how many orders it expired and for how many it asked again. */
-  look(): Promise<{ expired: number; republished: number }>;
+  /** One look, now: how many orders it expired, for how many it asked again, and of how many closings it told again. */
+  look(): Promise<{ expired: number; republished: number; retold: number }>;
   stop(): Promise<void>;
 }
 
 /**
  * Sees that no order waits for ever. An order PENDING for too long is published again, because its event or the answer may be
  * lost on the way: after 30 s (by default), then each time it has become twice as old. At its deadline it is cancelled as
- * EXPIRED, and whatever is or will be reserved for it is released. Time is the database's; any number of watchdogs may run.
+ * EXPIRED, and whatever is or will be reserved for it is released. A closing that inventory has not answered is told again in the
+ * same way, so that no stock stays held for an order that does not want it. Time is the database's; any number of watchdogs may run.
  */
 export function startWatchdog(options: WatchdogOptions): Watchdog {
   const { outbox, log, batchSizeMax, intervalMs } = options;
@@ -62,11 +64,12 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
     failpoint('watchdog.starting');
     const expired = await untilEmpty(() => outbox.transaction((tx) => expire(tx, options)));
     const republished = (await isWorthRepeating()) ? await outbox.transaction((tx) => republish(tx, options)) : 0;
-    if (expired + republished > 0) {
+    const retold = await outbox.transaction((tx) => tellAgain(tx, options));
+    if (expired + republished + retold > 0) {
       failpoint('watchdog.committed');
-      log.warn({ expired, republished }, 'orders waited too long for a decision');
+      log.warn({ expired, republished, retold }, 'orders waited too long for an answer');
     }
-    return { expired, republished };
+    return { expired, republished, retold };
   }
 
   /** The broker is asked only when there is something to repeat, and never inside a transaction. */
@@ -82,13 +85,13 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
   }
 }
 
-async function expire(tx: Transaction, { newId, onChanged, batchSizeMax }: WatchdogOptions) {
+async function expire(tx: Transaction, { changing, onChanged, batchSizeMax }: WatchdogOptions) {
   const overdue = await lockOverdue(tx, batchSizeMax);
   const reason = { code: 'EXPIRED' as const, message: 'Inventory gave no answer before the deadline', lines: [] };
   const outcomes = await changeOrders(
     tx,
     overdue.map((orderId): OrderChange => ({ orderId, trigger: 'ExpireOrder', reason })),
-    newId,
+    changing,
   );
   if (overdue.length > 0) failpoint('watchdog.saved');
   onChanged(outcomes);
@@ -96,7 +99,7 @@ async function expire(tx: Transaction, { newId, onChanged, batchSizeMax }: Watch
 }
 
 /** At most one batch a look, and never for an order whose event still waits in the outbox: a backlog is not helped by repeating it. */
-async function republish(tx: Transaction, { newId, batchSizeMax }: WatchdogOptions) {
+async function republish(tx: Transaction, { changing, batchSizeMax }: WatchdogOptions) {
   const late = await takeLate(tx, batchSizeMax);
   const inOutbox = await waitingAggregates(
     tx,
@@ -106,11 +109,37 @@ async function republish(tx: Transaction, { newId, batchSizeMax }: WatchdogOptio
   const messages = await toMessages(
     tx,
     late.filter((order) => !inOutbox.has(order.id)),
-    newId,
+    changing.newId,
   );
   if (late.length > 0) failpoint('watchdog.saved');
   return { result: messages.length, messages };
 }
+
+/** As with orders, at most one batch a look, and nothing that still waits in the outbox. */
+async function tellAgain(tx: Transaction, { changing, batchSizeMax, log }: WatchdogOptions) {
+  const givenUp = await giveUpClosings(tx, ANSWER_LIMIT_MS, batchSizeMax);
+  if (givenUp > 0)
+    log.error({ closings: givenUp }, 'inventory never answered for closed orders; look whether it holds stock for them');
+  const late = await takeUnanswered(tx, batchSizeMax);
+  const inOutbox = await waitingAggregates(
+    tx,
+    'orders',
+    late.map(({ orderId }) => orderId),
+  );
+  const messages = late
+    .filter(({ orderId }) => !inOutbox.has(orderId))
+    .map(
+      (closing): OutgoingMessage => ({
+        id: changing.newId(),
+        correlationId: closing.correlationId,
+        body: closingEvent(closing),
+      }),
+    );
+  return { result: messages.length, messages };
+}
+
+/** A day: no outage that stock should be held through is longer. */
+const ANSWER_LIMIT_MS = 86_400_000;
 
 async function toMessages(
   tx: Transaction,

@@ -27,17 +27,17 @@ type State = 'none' | 'ACTIVE' | 'RELEASED' | 'COMMITTED';
 
 /** What each message must do in each state, and what inventory must say: the whole of the promise, in one table. */
 const expected: Record<State, Record<Kind, [next: State, answers: string]>> = {
-  none: { created: ['ACTIVE', 'StockReserved'], cancelled: ['RELEASED', ''], fulfilled: ['none', 'poison'] },
-  ACTIVE: { created: ['ACTIVE', 'StockReserved'], cancelled: ['RELEASED', 'StockReleased'], fulfilled: ['COMMITTED', ''] },
-  RELEASED: { created: ['RELEASED', 'StockReleased'], cancelled: ['RELEASED', ''], fulfilled: ['RELEASED', 'poison'] },
-  COMMITTED: { created: ['COMMITTED', 'StockReserved'], cancelled: ['COMMITTED', ''], fulfilled: ['COMMITTED', ''] },
+  none: { created: ['ACTIVE', 'StockReserved'], cancelled: ['RELEASED', 'StockReleased'], fulfilled: ['none', 'poison'] },
+  ACTIVE: { created: ['ACTIVE', 'StockReserved'], cancelled: ['RELEASED', 'StockReleased'], fulfilled: ['COMMITTED', 'StockCommitted'] },
+  RELEASED: { created: ['RELEASED', 'StockReleased'], cancelled: ['RELEASED', 'StockReleased'], fulfilled: ['RELEASED', 'poison'] },
+  COMMITTED: { created: ['COMMITTED', 'StockReserved'], cancelled: ['COMMITTED', 'StockReleased'], fulfilled: ['COMMITTED', 'StockCommitted'] },
 };
 
 const deliver = async (kind: Kind, order_id: string, product: number): Promise<string> => {
   const work: Record<Kind, Parameters<typeof handle>[1]> = {
     created: (tx) => reserveStock(uuidv7)(tx, [anOrderCreated(order_id, [product, 1])]),
     cancelled: (tx) => releaseReservation(uuidv7)(tx, [incoming<'OrderCancelled'>({ event: 'OrderCancelled', order_id })]),
-    fulfilled: (tx) => commitReservation()(tx, [incoming<'OrderFulfilled'>({ event: 'OrderFulfilled', order_id })]),
+    fulfilled: (tx) => commitReservation(uuidv7)(tx, [incoming<'OrderFulfilled'>({ event: 'OrderFulfilled', order_id })]),
   };
   try {
     return (await handle(outbox, work[kind])).map((body) => body.event).join();

@@ -47,7 +47,7 @@ const place = async (customerId = 'CUST-1', more: { idempotencyKey?: string; qua
   return result.order;
 };
 const answer = (...events: (EventOf<'StockReserved'> | EventOf<'StockRejected'>)[]) => {
-  const handlers = stockReplyHandlers(uuidv7, () => undefined);
+  const handlers = stockReplyHandlers({ newId: uuidv7, tellAgainAfterMs: 30_000 }, () => undefined);
   return handle(outbox, async (tx) => {
     const reserved = events.filter((event) => event.event === 'StockReserved').map((body) => incoming<'StockReserved'>(body));
     const rejected = events.filter((event) => event.event === 'StockRejected').map((body) => incoming<'StockRejected'>(body));
@@ -222,15 +222,15 @@ describe('the watchdog', () => {
     const { id } = await place();
     await waited([id], 31_000);
     const watchdog = orders.startWatchdog();
-    expect(await watchdog.look()).toEqual({ expired: 0, republished: 0 });
+    expect(await watchdog.look()).toMatchObject({ expired: 0, republished: 0 });
     await clearOutbox();
     await database.$executeRaw`UPDATE orders.orders SET watch_at = clock_timestamp() WHERE id = ${id}`;
     expect(asked).toBe(1);
     queued = Infinity;
-    expect(await watchdog.look()).toEqual({ expired: 0, republished: 0 });
+    expect(await watchdog.look()).toMatchObject({ expired: 0, republished: 0 });
     queued = 0;
-    expect(await watchdog.look()).toEqual({ expired: 0, republished: 1 });
-    expect(await watchdog.look()).toEqual({ expired: 0, republished: 0 });
+    expect(await watchdog.look()).toMatchObject({ expired: 0, republished: 1 });
+    expect(await watchdog.look()).toMatchObject({ expired: 0, republished: 0 });
     // Nothing was late any more, so nobody was asked.
     expect(asked).toBe(3);
     expect(await eventsOf(id)).toMatchObject([{ event: 'OrderCreated', items: [{ product_id: 1, quantity: 2 }] }]);
@@ -247,5 +247,83 @@ describe('the watchdog', () => {
     expect(await find(ids[0]!)).toMatchObject({ status: 'CANCELLED', reason: { code: 'EXPIRED' } });
     expect((await eventsOf(ids[0]!)).map((event) => event.event)).toEqual(['OrderCreated', 'OrderCancelled']);
     await Promise.all([one.stop(), two.stop()]);
+  });
+
+  describe('of closings', () => {
+    const hear = (event: 'StockReleased' | 'StockCommitted', order_id: string) => {
+      const handlers = stockReplyHandlers({ newId: uuidv7, tellAgainAfterMs: 30_000 }, () => undefined);
+      return handle(outbox, (tx) => handlers[event]!(tx, [incoming({ event, order_id, items: [] } as never)]));
+    };
+    const waitedForAnswer = (id: string, ms: number) => database.$executeRaw`
+      UPDATE orders.closings SET closed_at = closed_at - ${ms} * interval '1 millisecond', watch_at = watch_at - ${ms} * interval '1 millisecond'
+      WHERE order_id = ${id}`;
+    const settled = async () => {
+      await settleOthers();
+      await database.closing.deleteMany();
+      return orders.startWatchdog();
+    };
+
+    it('tells inventory of a cancelled order again, until it has answered (F19)', async () => {
+      const watchdog = await settled();
+      const { id } = await place();
+      await orders.cancel(id, 'changed my mind');
+      await waitedForAnswer(id, 31_000);
+      // Its event still waits in the outbox: saying it twice would not help.
+      expect(await watchdog.look()).toMatchObject({ retold: 0 });
+      await clearOutbox();
+      await waitedForAnswer(id, 61_000);
+      expect(await watchdog.look()).toMatchObject({ retold: 1 });
+      expect(await watchdog.look()).toMatchObject({ retold: 0 });
+      expect(await eventsOf(id)).toEqual([
+        {
+          event: 'OrderCancelled',
+          order_id: id,
+          customer_id: 'CUST-1',
+          version: 2,
+          code: 'REQUESTED',
+          reason: 'changed my mind',
+        },
+      ]);
+      await clearOutbox();
+      await hear('StockReleased', id);
+      await waitedForAnswer(id, 3_600_000);
+      expect(await watchdog.look()).toMatchObject({ retold: 0 });
+      await watchdog.stop();
+    });
+
+    it('tells of a fulfilled order again, until it has answered', async () => {
+      const watchdog = await settled();
+      const { id } = await place();
+      await answer(reserved(id));
+      await orders.fulfil(id);
+      await clearOutbox();
+      await waitedForAnswer(id, 31_000);
+      expect(await watchdog.look()).toMatchObject({ retold: 1 });
+      expect(await eventsOf(id)).toEqual([{ event: 'OrderFulfilled', order_id: id, customer_id: 'CUST-1', version: 3 }]);
+      await hear('StockCommitted', id);
+      expect(await database.closing.count()).toBe(0);
+      await watchdog.stop();
+    });
+
+    it('remembers what a late reservation of a cancelled order is told, and not what inventory rejected itself', async () => {
+      const watchdog = await settled();
+      const { id } = await place();
+      await answer(rejected(id));
+      expect(await database.closing.count()).toBe(0);
+      await answer(reserved(id));
+      expect(await database.closing.findMany()).toMatchObject([{ orderId: id }]);
+      await watchdog.stop();
+    });
+
+    it('gives up after a day: another inventory service may never answer', async () => {
+      const watchdog = await settled();
+      const { id } = await place();
+      await orders.cancel(id);
+      await clearOutbox();
+      await waitedForAnswer(id, 86_401_000);
+      expect(await watchdog.look()).toMatchObject({ retold: 0 });
+      expect(await database.closing.count()).toBe(0);
+      await watchdog.stop();
+    });
   });
 });

@@ -280,6 +280,12 @@ const damages: Record<string, Damage[]> = {
       statements: [openHistory, sql`DELETE FROM orders.order_history WHERE order_id = 'confirmed'`],
     },
   ],
+  'every closing is answered': [
+    {
+      what: 'inventory has not answered for a cancelled order',
+      statements: [sql`INSERT INTO orders.closings (order_id, watch_at) VALUES ('released', now())`],
+    },
+  ],
   'reservations are whole': [
     {
       what: 'an order holds one of its two lines',
