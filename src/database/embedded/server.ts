@@ -47,7 +47,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       `The embedded Postgres could not be started: ${reason.message}. Put that right, or set DATABASE_URL to a Postgres of your own.`,
     );
   }
-  const server = { pid, ended, stop: () => stopServer(pid) };
+  const stop = () => {
+    // Whoever stops it waits for its end, and this process must live to hear of it.
+    child.ref();
+    return stopServer(pid);
+  };
+  const server = { pid, ended, stop };
   stopWhenWeDie(server);
   await waitUntilReady(pid, options, logStart);
   return server;
