@@ -10,6 +10,7 @@ import { type Metrics } from '../observability/metrics';
 import { type RequestContext } from '../observability/requestContext';
 import { type RouteHandler } from './httpServer';
 import { errorFormatter, logFault } from './graphqlErrors';
+import { operationCost } from './operationCost';
 import { operationOutcome } from './operationOutcome';
 import { ClientGone, readJson, Refusal, sendRefusal } from './requestBody';
 import { correlationIdOf } from './requestIds';
@@ -61,7 +62,7 @@ function createApollo<Context extends RequestContext>(options: GraphqlOptions<Co
     stopOnTerminationSignals: false,
     parseOptions: { maxTokens: documentTokensMax },
     formatError: errorFormatter(requestIdStandIn),
-    plugins: [ApolloServerPluginLandingPageDisabled(), operationOutcome(metrics, log)],
+    plugins: [ApolloServerPluginLandingPageDisabled(), operationCost(), operationOutcome(metrics, log)],
   });
 }
 

@@ -23,6 +23,7 @@ export async function readJson(request: IncomingMessage, response: ServerRespons
   if (request.headers.expect !== undefined) response.writeContinue();
   const body = await readBytes(request, limitBytes);
   if (!isUtf8(body)) throw badRequest('The request body is not valid UTF-8: send JSON in UTF-8.');
+  if (isDeeperThan(depthMax, body)) throw badRequest(`The JSON is nested more than ${depthMax} levels deep.`);
   try {
     return JSON.parse(body.toString('utf8'));
   } catch (error) {
@@ -103,6 +104,27 @@ function readBytes(request: IncomingMessage, limitBytes: number): Promise<Buffer
     request.on('close', () => request.complete || reject(new ClientGone()));
   });
 }
+
+/** Everyone who walks the values later does so by recursion, and would end in the stack's overflow instead of an answer. */
+const depthMax = 100;
+
+/** Looks at brackets alone, outside of texts; in UTF-8 no other character has their bytes. */
+function isDeeperThan(limit: number, json: Buffer): boolean {
+  let depth = 0;
+  let isText = false;
+  for (let index = 0; index < json.length; index++) {
+    const byte = json[index];
+    if (byte === quote) isText = !isText;
+    else if (byte === backslash && isText) index++;
+    else if (isText) continue;
+    else if (byte === openBracket || byte === openBrace) depth++;
+    else if (byte === closeBracket || byte === closeBrace) depth--;
+    if (depth > limit) return true;
+  }
+  return false;
+}
+
+const [quote, backslash, openBracket, openBrace, closeBracket, closeBrace] = Buffer.from('"\\[{]}');
 
 function tooLarge(limitBytes: number): Refusal {
   const message = `The request body is larger than ${limitBytes} bytes: send fewer items in one request.`;

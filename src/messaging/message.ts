@@ -116,10 +116,16 @@ function parseJson(body: Buffer): unknown {
 function parseEvent(json: unknown, expected: readonly EventType[]): AnyEvent {
   const name = typeof json === 'object' && json !== null ? (json as { event?: unknown }).event : undefined;
   const type = expected.find((candidate) => candidate === name);
-  if (!type)
-    throw new PoisonMessage(`Unknown event ${JSON.stringify(name) ?? 'undefined'}: this queue takes ${expected.join(', ')}.`);
+  if (!type) throw new PoisonMessage(`Unknown event ${named(name)}: this queue takes ${expected.join(', ')}.`);
   const parsed = events[type].safeParse(json);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);
   throw new PoisonMessage(`Not a valid ${type}: ${problems.slice(0, 5).join('; ')}.`);
+}
+
+/** A name may be a megabyte, or no text at all but lists in lists that no recursion comes to the end of. */
+function named(name: unknown): string {
+  if (name === undefined) return 'undefined';
+  if (typeof name !== 'string') return `of type ${typeof name}`;
+  return JSON.stringify(name.length > 100 ? `${name.slice(0, 100)}…` : name);
 }

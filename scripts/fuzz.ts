@@ -1,0 +1,195 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { audit, type AuditOutcome } from './audit';
+import { openWorld, type World } from './chaos/world';
+import { exitCodes, runScript } from './exit';
+import { attackGraphql, schemaOf, type GraphqlOutcome } from './fuzz/attackGraphql';
+import { attackQueues, type QueueOutcome } from './fuzz/attackQueues';
+import { readOptions, usage, type FuzzOptions } from './fuzz/options';
+import { startProgress } from './fuzz/progress';
+import { report, resultOf } from './fuzz/report';
+import { type KnownValues } from './fuzz/values';
+import { type Violation } from './fuzz/violation';
+import { createClient, type Client } from './simulate/client';
+import { createProduct } from './simulate/products';
+
+/** `npm run fuzz`: attacks a Holdfast of its own with requests and messages that nobody should send, and gives a verdict. */
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2));
+  if (!options) return printUsage();
+  const signal = abortOnSignal(options.timeoutMs);
+  say('Starting Postgres, RabbitMQ, a gateway, orders and inventory.');
+  const world = await openWorld({ roles: { gateway: 1, orders: 1, inventory: 1 }, settings: { LOG_LEVEL: 'error' } });
+  const url = world.fleet.gatewayUrls[0]!;
+  const client = createClient({ urls: [url], connections: 2, retryMs: 30_000, signal });
+  try {
+    return await fuzz(options, { world, url, client, signal });
+  } finally {
+    await client.close();
+    await world.close();
+  }
+}
+
+interface Stage {
+  world: World;
+  url: string;
+  client: Client;
+  signal: AbortSignal;
+}
+
+async function fuzz(options: FuzzOptions, stage: Stage): Promise<number> {
+  const known = await prepare(stage.client, options.seed);
+  const memoryAtStart = stage.world.fleet.members.map(({ name, memoryMiB }) => ({ name, start: memoryMiB }));
+  const graphql = options.graphql > 0 ? await onGraphql(options, known, stage) : undefined;
+  await atRest(stage);
+  const amqp = options.amqp > 0 ? await onQueues('amqp', { ...options, payloads: options.amqp, huge: 2 }, stage) : undefined;
+  const poison =
+    options.poison > 0
+      ? await onQueues('poison', { ...options, payloads: options.poison, huge: 0, oneBadIn: 50 }, stage)
+      : undefined;
+  if (stage.signal.aborted) return interrupted();
+
+  const markerMs = await confirmMarker(known, stage);
+  await atRest(stage);
+  const outcomes = await auditAll(stage);
+  const memory = Object.fromEntries(
+    memoryAtStart.map(({ name, start }, index) => [name, { start, peak: stage.world.fleet.members[index]!.peakMiB }]),
+  );
+  const violations = [graphql, amqp, poison].flatMap((outcome) => outcome?.violations ?? []);
+  violations.push(...survival({ graphql, markerMs, memory }, stage));
+  const result = resultOf(options, { graphql, amqp, poison, markerMs, memory, violations }, outcomes);
+  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(result, outcomes));
+  return result.verdict === 'PASS' ? exitCodes.passed : exitCodes.broken;
+}
+
+/** Some products with stock for all, so that good messages have something to be about. */
+async function prepare(client: Client, seed: number): Promise<KnownValues> {
+  const known: KnownValues = { productIds: [], skus: [], customers: ['fuzz', `fuzz-${seed}`], orderIds: [], cursors: [] };
+  for (let index = 1; index <= 10; index++) {
+    const sku = `FUZZ-${randomBytes(4).toString('hex')}-${index}`;
+    known.skus.push(sku);
+    known.productIds.push(await createProduct(client, { sku, name: `Fuzzed ${index}`, price: 1_999, onHand: 100_000_000 }));
+  }
+  return known;
+}
+
+async function onGraphql({ graphql: requests, seed, concurrency }: FuzzOptions, known: KnownValues, { url, signal }: Stage) {
+  const progress = startProgress('graphql', process.stderr);
+  const onProgress = (done: number) => progress.update(done, requests);
+  const healthUrl = url.replace('/graphql', '/health/live');
+  const schema = await schemaOf(url);
+  const attack = { url, healthUrl, schema, seed, requests, concurrency, known, signal, onProgress };
+  return attackGraphql(attack).finally(() => progress.stop());
+}
+
+async function onQueues(
+  name: string,
+  { seed, ...amount }: FuzzOptions & { payloads: number; huge: number; oneBadIn?: number },
+  { world, client, signal }: Stage,
+): Promise<QueueOutcome> {
+  // Products of its own: requests may have taken any of the others off sale.
+  const known = await prepare(client, seed);
+  const progress = startProgress(name, process.stderr);
+  return attackQueues({
+    ...{ seed: amount.oneBadIn ? seed + 1 : seed, known, signal, ...amount },
+    brokerUrl: world.broker.url,
+    database: world.database,
+    metrics: () => Promise.all(world.fleet.members.map((member) => member.metrics())),
+    stuckAfterMs: 60_000,
+    onProgress: (settled, sent) => progress.update(settled, sent),
+  }).finally(() => progress.stop());
+}
+
+/** An order like any other, placed when all is over. Its customers wait no longer than on any other day. */
+async function confirmMarker({ productIds }: KnownValues, { client, signal }: Stage): Promise<number> {
+  // The attack may have taken any of the products off sale: the marker has one of its own.
+  const sku = `FUZZ-MARKER-${randomBytes(4).toString('hex')}`;
+  const productId = await createProduct(client, { sku, name: 'Marker', price: productIds.length, onHand: 10 });
+  const input = { customerId: 'fuzz-marker', items: [{ productId, quantity: 1 }] };
+  const startedAt = performance.now();
+  const { createOrder } = await client.ask<{ createOrder: { id: string } }>(creation, { input });
+  while (!signal.aborted && performance.now() - startedAt < MARKER_LIMIT_MS) {
+    const { order } = await client.ask<{ order: { status: string } }>(
+      'query ($id: ID!) { order(id: $id) { status } }',
+      createOrder,
+    );
+    if (order.status === 'CONFIRMED') break;
+    await delay(20);
+  }
+  return Math.round(performance.now() - startedAt);
+}
+
+const creation = 'mutation ($input: CreateOrderInput!) { createOrder(input: $input) { ... on Order { id } } }';
+const MARKER_LIMIT_MS = 10_000;
+const SILENCE_LIMIT_MS = 5_000;
+const MEMORY_LIMIT_MIB = 768;
+
+/** What must hold of the processes themselves. */
+function survival(
+  { graphql, markerMs, memory }: { graphql?: GraphqlOutcome; markerMs: number; memory: Record<string, { peak: number }> },
+  { world }: Stage,
+): Violation[] {
+  const found = world.fleet.crashes().map((what) => ({ what, where: 'processes', sample: '' }));
+  if (graphql && graphql.silenceMs > SILENCE_LIMIT_MS)
+    found.push({ what: `silent for ${graphql.silenceMs} ms`, where: 'gateway', sample: JSON.stringify(graphql.slowest) });
+  if (markerMs >= MARKER_LIMIT_MS)
+    found.push({ what: 'the order placed afterwards was not confirmed', where: 'marker', sample: '' });
+  for (const [name, { peak }] of Object.entries(memory))
+    if (peak > MEMORY_LIMIT_MIB) found.push({ what: `held ${peak} MiB`, where: name, sample: '' });
+  return found;
+}
+
+/** Until no order waits for its decision and no event for its way out; what never gets there the audit will say. */
+async function atRest({ world, signal }: Stage): Promise<void> {
+  const deadline = performance.now() + REST_LIMIT_MS;
+  while (!signal.aborted && performance.now() < deadline) {
+    const [row] = await world.database.$queryRaw<{ open: number }[]>`
+      SELECT (SELECT count(*) FROM orders.orders WHERE status = 'PENDING')::int
+        + (SELECT count(*) FROM orders.outbox)::int + (SELECT count(*) FROM inventory.outbox)::int AS open`;
+    if (row!.open === 0) return;
+    await delay(200);
+  }
+}
+
+const REST_LIMIT_MS = 120_000;
+
+/** The database is this run's alone, so everything in it is looked at. */
+async function auditAll({ world }: Stage): Promise<AuditOutcome[]> {
+  const customers = await world.database.order.findMany({ distinct: ['customerId'], select: { customerId: true } });
+  const products = await world.database.product.findMany({ select: { id: true } });
+  return audit(world.database, {
+    customers: customers.map(({ customerId }) => customerId),
+    productIds: products.map(({ id }) => id),
+    ...{ acknowledged: [], foreign: [], soldOutProductIds: [] },
+  });
+}
+
+/** Aborts when a person says so, or when the time is over. */
+function abortOnSignal(timeoutMs: number): AbortSignal {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), timeoutMs).unref();
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(exitCodes.interrupted);
+    say('Stopping; once more to stop at once.');
+    controller.abort();
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+  return controller.signal;
+}
+
+function interrupted(): number {
+  say('Interrupted, or out of time: no verdict was made.');
+  return exitCodes.interrupted;
+}
+
+function printUsage(): number {
+  process.stdout.write(usage);
+  return exitCodes.passed;
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+runScript('fuzz', main, { atOnce: true });

@@ -1,0 +1,58 @@
+import { parseArgs } from 'node:util';
+
+import { count } from '../simulate/options';
+
+export interface FuzzOptions {
+  graphql: number;
+  amqp: number;
+  poison: number;
+  seed: number;
+  concurrency: number;
+  timeoutMs: number;
+  json: boolean;
+}
+
+export const usage = `Usage: npm run fuzz [-- options]
+
+Starts Holdfast as processes of their own with a private Postgres and RabbitMQ, sends it what no good client would send, and
+gives a verdict: every request was answered as it must be, every message was processed or became a dead letter once, and the
+database keeps its promises. It needs rabbitmq-server on the machine, and leaves nothing behind.
+
+  --graphql N         requests: valid at random, mutated, hostile (50000 when none of the three is given, else 0)
+  --amqp N            payloads for each work queue (20000 when none of the three is given, else 0)
+  --poison N          messages for each work queue of which one in fifty is bad (0)
+  --seed N            the same seed gives the same requests and payloads (1)
+  --concurrency N     requests under way at a time (8)
+  --timeout SECONDS   the end of it all, whatever is left to do (7200)
+  --json              one object on stdout instead of the report
+  --help              this
+
+Exit codes: 0 PASS · 1 failed · 2 FAIL, a promise was broken · 64 wrong options · 130 interrupted
+`;
+
+/** Reads the command line; undefined when only the usage is wanted. */
+export function readOptions(args: string[]): FuzzOptions | undefined {
+  const { values } = parseArgs({ args, options: declared });
+  if (values.help) return undefined;
+  const isWhole = values.graphql === undefined && values.amqp === undefined && values.poison === undefined;
+  return {
+    graphql: count('graphql', values.graphql ?? (isWhole ? '50000' : '0'), 0, 10_000_000),
+    amqp: count('amqp', values.amqp ?? (isWhole ? '20000' : '0'), 0, 1_000_000),
+    poison: count('poison', values.poison ?? '0', 0, 1_000_000),
+    seed: count('seed', values.seed ?? '1', 0, 2 ** 32 - 1),
+    concurrency: count('concurrency', values.concurrency ?? '8', 1, 200),
+    timeoutMs: count('timeout', values.timeout ?? '7200', 1, 604_800) * 1_000,
+    json: values.json ?? false,
+  };
+}
+
+const declared = {
+  graphql: { type: 'string' },
+  amqp: { type: 'string' },
+  poison: { type: 'string' },
+  seed: { type: 'string' },
+  concurrency: { type: 'string' },
+  timeout: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;

@@ -1,0 +1,80 @@
+import { type AuditOutcome } from '../audit';
+import { grouped } from '../simulate/progress';
+import { type GraphqlOutcome } from './attackGraphql';
+import { type QueueOutcome } from './attackQueues';
+import { type FuzzOptions } from './options';
+import { type Violation } from './violation';
+
+/** All that a run found. */
+export interface FuzzResult {
+  verdict: 'PASS' | 'FAIL';
+  seed: number;
+  graphql?: GraphqlOutcome;
+  amqp?: QueueOutcome;
+  poison?: QueueOutcome;
+  /** How long an ordinary order took to be confirmed afterwards. */
+  markerMs: number;
+  /** Memory of each process in MiB, before the first attack and at its peak. */
+  memory: Record<string, { start: number; peak: number }>;
+  /** What is left in the database, every check with how many rows broke it. */
+  audit: Record<string, number>;
+  violations: Violation[];
+}
+
+/** The result for people: a table of what was sent, then each promise that broke, with what broke it. */
+export function report({ graphql, amqp, poison, ...result }: FuzzResult, outcomes: AuditOutcome[]): string {
+  const broken = outcomes.filter((outcome) => outcome.broken > 0);
+  return [
+    '',
+    `█ VERDICT${result.verdict.padStart(WIDTH - 9)}`,
+    ...(graphql ? graphqlRows(graphql) : []),
+    ...(amqp ? queueRows('AMQP', amqp) : []),
+    ...(poison ? queueRows('POISON', poison) : []),
+    `█ AFTERWARDS   an order was confirmed in ${grouped(result.markerMs)} ms; ${outcomes.length} checks of the database, ${broken.length} broken`,
+    ...Object.entries(result.memory).map(
+      ([name, { start, peak }]) => `  ${name.padEnd(34)}${`${start} → ${peak} MiB`.padStart(24)}`,
+    ),
+    ...broken.flatMap(({ promise, examples }) => [`  ✗ ${promise}`, ...examples.map((example) => `      ${example}`)]),
+    ...result.violations.slice(0, SHOWN_MAX).flatMap(({ what, where, sample }) => [`  ✗ ${where}: ${what}`, `      ${sample}`]),
+    ...(result.violations.length > SHOWN_MAX ? [`  ✗ and ${grouped(result.violations.length - SHOWN_MAX)} more`] : []),
+    '',
+  ].join('\n');
+}
+
+/** What `--json` prints and the verdict stands on. */
+export function resultOf(
+  { seed }: FuzzOptions,
+  found: Omit<FuzzResult, 'verdict' | 'seed' | 'audit'>,
+  outcomes: AuditOutcome[],
+): FuzzResult {
+  const isClean = found.violations.length === 0 && outcomes.every(({ broken }) => broken === 0);
+  const audit = Object.fromEntries(outcomes.map(({ name, broken }) => [name, broken]));
+  return { verdict: isClean ? 'PASS' : 'FAIL', seed, ...found, audit };
+}
+
+const WIDTH = 96;
+const SHOWN_MAX = 20;
+
+function graphqlRows({ kinds, slowest, silenceMs, seconds }: GraphqlOutcome): string[] {
+  const total = Object.values(kinds).reduce((sum, { requests }) => sum + requests, 0);
+  return [
+    `█ GRAPHQL  ${grouped(total)} requests in ${grouped(seconds)} s, longest silence of the gateway ${grouped(silenceMs)} ms`,
+    ...Object.entries(kinds).map(([kind, counts]) =>
+      row(kind, { requests: counts.requests, 'answered with data': counts.accepted, refused: counts.refused }),
+    ),
+    `  slowest: ${slowest.map(({ name, ms }) => `${name} ${grouped(ms)} ms`).join(' · ')}`,
+  ];
+}
+
+function queueRows(title: string, { queues, seconds }: QueueOutcome): string[] {
+  const total = Object.values(queues).reduce((sum, { sent }) => sum + sent, 0);
+  return [
+    `█ ${title.padEnd(8)} ${grouped(total)} messages in ${grouped(seconds)} s`,
+    ...Object.entries(queues).map(([queue, counts]) => row(queue, counts)),
+  ];
+}
+
+function row(name: string, counts: Record<string, number>): string {
+  const cells = Object.entries(counts).map(([label, value]) => `${grouped(value).padStart(8)} ${label}`);
+  return `  ${name.padEnd(26)}${cells.join('  ')}`;
+}

@@ -1,0 +1,149 @@
+import { randomInt } from 'node:crypto';
+
+import { parse, validate, type GraphQLSchema } from 'graphql';
+import { v7 as uuidv7 } from 'uuid';
+
+import { audit } from '../../scripts/audit';
+import { attackGraphql, schemaOf } from '../../scripts/fuzz/attackGraphql';
+import { attackQueues } from '../../scripts/fuzz/attackQueues';
+import { validOperation } from '../../scripts/fuzz/operations';
+import { openAttacker, type Attacker } from '../../scripts/fuzz/publish';
+import { type KnownValues } from '../../scripts/fuzz/values';
+import { seededRandom } from '../../scripts/random';
+import { type Delivery } from '../../src/messaging';
+import { connectRabbitmq } from '../../src/messaging/brokers/rabbitmq';
+import { aHouse, type House } from '../support/aHouse';
+import { testRabbitmqUrl } from '../support/brokers';
+import { eventually } from '../support/eventually';
+
+/** The short dose of `npm run fuzz`: the same generators and judges, on roles in this process. */
+
+const random = () => randomInt(2 ** 32) / 2 ** 32;
+const never = new AbortController().signal;
+const quietly = { signal: never, onProgress: () => undefined };
+
+async function knownProducts(house: House): Promise<KnownValues> {
+  const known: KnownValues = { productIds: [], skus: [], customers: ['fuzz', 'fuzz-1'], orderIds: [], cursors: [] };
+  for (let index = 0; index < 5; index++) {
+    const sku = `FUZZ-${uuidv7()}`;
+    const input = `{ sku: "${sku}", name: "Fuzzed", price: 1999, onHand: 10000000 }`;
+    const { createProduct } = await house.ask<{ createProduct: { id: number } }>(
+      `mutation { createProduct(input: ${input}) { ... on Product { id } } }`,
+    );
+    known.productIds.push(createProduct.id);
+    known.skus.push(sku);
+  }
+  return known;
+}
+
+/** Waits until every order is decided, then asks all checks about everything there is. */
+async function brokenPromises({ database }: House) {
+  await eventually(async () => (await database.order.count({ where: { status: 'PENDING' } })) === 0, 30_000);
+  const customers = await database.order.findMany({ distinct: ['customerId'], select: { customerId: true } });
+  const products = await database.product.findMany({ select: { id: true } });
+  const scope = { customers: customers.map((order) => order.customerId), productIds: products.map(({ id }) => id) };
+  const outcomes = await audit(database, { ...scope, acknowledged: [], foreign: [], soldOutProductIds: [] });
+  return outcomes.filter(({ broken, name }) => broken > 0 && name !== 'every event is out');
+}
+
+describe('GraphQL', () => {
+  let house: House;
+  let schema: GraphQLSchema;
+  let known: KnownValues;
+
+  beforeAll(async () => {
+    house = await aHouse({ config: { DATABASE_POOL_SIZE: '6' } });
+    schema = await schemaOf(`${house.url}/graphql`);
+    known = await knownProducts(house);
+  });
+  afterAll(() => house.drop());
+
+  it('random operations are valid by the schema', () => {
+    const faults = Array.from({ length: 300 }, (_, seed) => validOperation({ schema, known, random: seededRandom(seed) }))
+      .flatMap(({ query }) => validate(schema, parse(query)))
+      .map(({ message }) => message);
+    expect(faults).toEqual([]);
+  });
+
+  it('every answer to 1,000 valid, mutated and hostile requests is in order', async () => {
+    const place = { url: `${house.url}/graphql`, healthUrl: `${house.url}/health/live` };
+    const outcome = await attackGraphql({ ...place, schema, seed: 1, requests: 1_000, concurrency: 4, known, ...quietly });
+    expect(outcome.violations).toEqual([]);
+    expect(outcome.kinds.valid.accepted).toBeGreaterThan(150);
+    expect(outcome.silenceMs).toBeLessThan(5_000);
+    expect(await brokenPromises(house)).toEqual([]);
+  }, 120_000);
+});
+
+const url = testRabbitmqUrl('test-5');
+
+(url ? describe : describe.skip)('AMQP', () => {
+  let house: House;
+  let attacker: Attacker;
+
+  beforeAll(async () => {
+    house = await aHouse({ broker: await connectRabbitmq({ url: url!, random }) });
+    attacker = await openAttacker(url!);
+  });
+  afterAll(async () => {
+    await attacker.close();
+    await house.drop();
+  });
+
+  async function attack(payloads: number, seed: number, oneBadIn?: number) {
+    return attackQueues({
+      ...{ brokerUrl: url!, database: house.database, seed, payloads, huge: 0, oneBadIn, stuckAfterMs: 30_000, ...quietly },
+      known: await knownProducts(house),
+      metrics: async () => [(await house.ground.metrics.exposition()).body],
+    });
+  }
+
+  it('of 300 payloads a queue each is processed, or a dead letter once', async () => {
+    const outcome = await attack(300, 1);
+    expect(outcome.violations).toEqual([]);
+    for (const { processed, dead } of Object.values(outcome.queues)) expect(Math.min(processed, dead)).toBeGreaterThan(50);
+    expect(await brokenPromises(house)).toEqual([]);
+  }, 120_000);
+
+  it('of 200 messages a queue with one bad in fifty all the good ones are processed (T9)', async () => {
+    const outcome = await attack(200, 2, 50);
+    expect(outcome.violations).toEqual([]);
+    for (const { dead } of Object.values(outcome.queues)) expect(dead).toBe(4);
+  }, 120_000);
+
+  it('a message that forges the story of its death is told as it came', async () => {
+    const broker = await connectRabbitmq({ url: url!, random });
+    const queue = `fuzz.${uuidv7()}`;
+    await broker.declare({ exchanges: [], queues: [{ name: queue, kind: 'work' }], bindings: [] });
+    const deliveries: Delivery[] = [];
+    await broker.consume(queue, { prefetch: 10 }, (delivery) => {
+      deliveries.push(delivery);
+      delivery.ack();
+    });
+    const forged = [{ reason: 'delivery_limit', queue: 7, exchange: ['x'], 'routing-keys': [7] }];
+    await attacker.publish(queue, Buffer.from('{}'), { headers: { 'x-death': forged } });
+    await eventually(() => deliveries.length > 0);
+    expect(deliveries.map(({ exchange, routingKey }) => [exchange, routingKey])).toEqual([['', queue]]);
+    await broker.close();
+  });
+
+  it('a message that names more recipients is not sent to them again when it is retried', async () => {
+    const broker = await connectRabbitmq({ url: url!, random });
+    const queue = `fuzz.${uuidv7()}`;
+    await broker.declare({ exchanges: [], queues: [{ name: queue, kind: 'work' }], bindings: [] });
+    const deliveries: Delivery[] = [];
+    await broker.consume(queue, { prefetch: 10 }, (delivery) => {
+      deliveries.push(delivery);
+      if (deliveries.length === 1) void delivery.retry(0, 'once more');
+      else delivery.ack();
+    });
+    await broker.publish({
+      ...{ exchange: '', routingKey: queue, body: Buffer.from('{}'), mandatory: true },
+      properties: { headers: { CC: [queue] } },
+    });
+    await eventually(() => deliveries.length >= 2);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(deliveries.map(({ attempt }) => attempt)).toEqual([1, 2]);
+    await broker.close();
+  });
+});

@@ -1,0 +1,93 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { buildSchema, getIntrospectionQuery, Kind, parse } from 'graphql';
+
+import { costOf } from '../../src/gateway/operationCost';
+import { errorOf, startGateway } from './startGateway';
+
+const schema = buildSchema(readFileSync(join(__dirname, '..', '..', 'schema.graphql'), 'utf8'));
+
+function cost(query: string, variables: Record<string, unknown> = {}): number {
+  const document = parse(query);
+  const operation = document.definitions.find((definition) => definition.kind === Kind.OPERATION_DEFINITION)!;
+  return costOf({ schema, document, operation, variables });
+}
+
+const limit = 25_000;
+const aliases = (count: number, field: string) => Array.from({ length: count }, (_, index) => `a${index}: ${field}`).join(' ');
+const orders = (count: number) => Array.from({ length: count }, () => ({}));
+
+describe('what clients need stays far below the limit', () => {
+  it.each<[string, string, Record<string, unknown>?]>([
+    ['introspection', getIntrospectionQuery()],
+    ['an order', 'mutation ($input: CreateOrderInput!) { createOrder(input: $input) { __typename } }'],
+    [
+      'a hundred orders in one call',
+      'mutation ($inputs: [CreateOrderInput!]!) { createOrders(inputs: $inputs) { ... on Order { id status } } }',
+      { inputs: orders(100) },
+    ],
+    ['six mutations', `mutation { ${aliases(6, 'cancelOrder(orderId: "1") { __typename }')} }`],
+    [
+      'a full page of orders with lines and timelines',
+      '{ orders(first: 100) { nodes { id status items { productId quantity unitPrice { decimal } } timeline { at event detail } reason { code lines { code } } } } }',
+    ],
+    ['a hundred lookups', `{ ${aliases(100, 'product(id: 1) { id sku available }')} }`],
+  ])('%s', (_case, query, variables = {}) => expect(cost(query, variables)).toBeLessThan(limit));
+});
+
+/** Each of these held the gateway up for seconds, or never came to an end; found by fuzzing. */
+describe('what asks for far too much is above it', () => {
+  it.each<[string, string, Record<string, unknown>?]>([
+    ['five hundred cancellations', `mutation { ${aliases(500, 'cancelOrder(orderId: "1") { __typename }')} }`],
+    [
+      'a hundred orders under sixty names',
+      `mutation ($inputs: [CreateOrderInput!]!) { ${aliases(60, 'createOrders(inputs: $inputs) { __typename }')} }`,
+      { inputs: orders(100) },
+    ],
+    ['lists in lists', '{ products(first: 100) { nodes { movements(first: 100) { nodes { id at reason } } } } }'],
+    [
+      'lists in lists by a variable',
+      'query ($n: Int! = 100) { products(first: $n) { nodes { movements(first: $n) { nodes { id at } } } } }',
+    ],
+    ['many lists in one', `{ products(first: 100) { nodes { ${aliases(9, 'movements(first: 100) { nodes { id } }')} } } }`],
+    ['a page beyond every page', `{ ${aliases(300, 'orders(first: 2147483647) { nodes { id } }')} }`],
+    [
+      'fragments that double at every step',
+      `{ ...f0 } ${Array.from({ length: 400 }, (_, i) => `fragment f${i} on Query { ...f${i + 1} ...f${i + 1} }`).join(' ')} fragment f400 on Query { __typename }`,
+    ],
+  ])('%s', (_case, query, variables = {}) => expect(cost(query, variables)).toBeGreaterThan(limit));
+});
+
+describe('over HTTP', () => {
+  let gateway: Awaited<ReturnType<typeof startGateway>>;
+  beforeAll(async () => (gateway = await startGateway()));
+  afterAll(() => gateway.stop());
+
+  it('an operation over the limit is refused before anything of it is done', async () => {
+    const answer = await gateway.post({
+      query: `mutation { ${aliases(20, 'createOrder(input: { customerId: "C", items: [] }) { __typename }')} }`,
+    });
+    expect(answer.status).toBe(400);
+    const { message, extensions } = await errorOf(answer);
+    expect(extensions).toMatchObject({ code: 'BAD_USER_INPUT', requestId: answer.headers.get('x-request-id') });
+    expect(message).toContain('too much at once');
+  });
+
+  it.each([101, 40_000])('a variable %i lists deep is refused, and is no fault of ours', async (levels) => {
+    const value = '['.repeat(levels) + ']'.repeat(levels);
+    const answer = await gateway.post(
+      `{"query":"query ($first: Int) { orders(first: $first) { __typename } }","variables":{"first":${value}}}`,
+    );
+    expect(answer.status).toBe(400);
+    expect(await errorOf(answer)).toMatchObject({
+      message: 'The JSON is nested more than 100 levels deep.',
+      extensions: { code: 'BAD_USER_INPUT' },
+    });
+  });
+
+  it('brackets within a text are no levels', async () => {
+    const query = `{ __typename } # ${'[{'.repeat(500)} \\" ${'['.repeat(500)}`;
+    expect((await gateway.post({ query })).status).toBe(200);
+  });
+});
