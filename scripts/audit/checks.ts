@@ -257,6 +257,14 @@ export const auditChecks: readonly AuditCheck[] = [
       WHERE message_id = ANY(${poison ?? []}::text[]) GROUP BY message_id HAVING count(*) > 1`,
   },
   {
+    name: 'no message wears out',
+    group: 'mismatched',
+    promise: 'No message dies because it was handed out too often: each is settled, or refused for a reason (F11, F12).',
+    breaks: ({ poison }) => sql`
+      SELECT queue || ' / ' || coalesce(message_id, 'no id') || ': ' || reason AS line FROM operations.dead_letters
+      WHERE ${poison !== undefined} AND reason LIKE 'Handed out more than%'`,
+  },
+  {
     name: 'no transaction is left open',
     group: 'leaked',
     promise: 'No session holds a transaction open for more than 30 seconds (I15).',

@@ -68,6 +68,8 @@ export interface StormOptions {
   limit: number;
   /** Only these, unless all. */
   only?: readonly FaultName[];
+  /** How much of the orders is placed, 0 to 1: the faults are spread over all of them, however slow the machine. */
+  progress: () => number;
 }
 
 /** Strikes until told to heal. The seed draws which fault, whom and when; what the processes do meanwhile stays their own. */
@@ -103,7 +105,8 @@ export function startStorm(scene: Scene, random: Random, options: StormOptions):
         const timer = setTimeout(resolve, gapMs);
         wake = () => (clearTimeout(timer), resolve());
       });
-      const drawn = isOver ? undefined : drawTarget();
+      const isEarly = log.length / options.limit > options.progress();
+      const drawn = isOver || isEarly ? undefined : drawTarget();
       if (!drawn) continue;
       const { name, target, member } = drawn;
       underWay.set(

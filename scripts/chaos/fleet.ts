@@ -66,7 +66,8 @@ export interface FleetOptions {
   program?: string[];
 }
 
-const builtProgram = [join(__dirname, '..', '..', 'src', 'main.js')];
+/** The built program; a test that runs the sources says how. */
+const builtProgram = process.env.HOLDFAST_PROGRAM?.split(' ') ?? [join(__dirname, '..', '..', 'src', 'main.js')];
 const RESTART_MS = 200;
 const READY_LIMIT_MS = 60_000;
 

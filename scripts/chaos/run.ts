@@ -95,6 +95,7 @@ async function underFaults(scene: Scene, workload: Workload, random: () => numbe
   const { world } = scene;
   const storm = startStorm(scene, random, {
     ...{ everySeconds: options.everySeconds, limit: options.faults, only: options.only },
+    progress: () => workload.placed() / workload.orders,
   });
   const redelivered = countRedeliveries(world);
   const guard = guardInvariants(world, workload);

@@ -1,3 +1,6 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
 import { queues } from '../../src/contracts';
 import { audit, auditChecks, brokenByGroup, type AuditGroup, type AuditOutcome, type AuditScope } from '../audit';
 import { untilAtRest } from '../simulate/decisions';
@@ -47,6 +50,12 @@ export async function judge(judged: Judged): Promise<Verdict> {
       ...world.fleet.crashes(),
       ...unready,
     ]),
+    outcome(
+      'the broker never refuses us',
+      'mismatched',
+      'No channel is closed for what we did on it.',
+      await protocolFaults(world),
+    ),
     outcome('no deadlocks', 'mismatched', 'Everyone locks in one order: nobody ever waits in a circle.', await deadlocks(world)),
   ];
   return { ...verdictOf(outcomes), restSeconds, outcomes };
@@ -97,6 +106,12 @@ async function deadlocks({ database }: World): Promise<string[]> {
   const [row] = await database.$queryRaw<{ deadlocks: number }[]>`
     SELECT deadlocks::int AS deadlocks FROM pg_stat_database WHERE datname = current_database()`;
   return row!.deadlocks === 0 ? [] : [`Postgres broke ${row!.deadlocks} circles`];
+}
+
+/** RabbitMQ's own log knows; an ack on the wrong channel is such a fault. */
+async function protocolFaults({ folder }: World): Promise<string[]> {
+  const log = await readFile(join(folder, 'rabbitmq', 'log', 'rabbit.log'), 'utf8').catch(() => '');
+  return log.split('\n').filter((line) => /unknown delivery tag|UNEXPECTED_FRAME|COMMAND_INVALID|FRAME_ERROR/.test(line));
 }
 
 function outcome(name: string, group: AuditGroup, promise: string, examples: string[]): AuditOutcome {

@@ -1,0 +1,117 @@
+import { type MovementKind, type ReservationStatus } from '../../src/database';
+import { type OutboxSchema } from '../../src/messaging';
+import { type CancellationReason, type OrderStatus } from '../../src/orders/order';
+import { type OutboxRow } from '../../src/messaging/outboxRows';
+
+/** Rows by their key: what is committed. A row is never changed, only replaced. */
+export class Table<Row> {
+  private readonly rows = new Map<string, Row>();
+
+  constructor(readonly name: string) {}
+
+  get(key: string): Row | undefined {
+    return this.rows.get(key);
+  }
+
+  keys(): Iterable<string> {
+    return this.rows.keys();
+  }
+
+  values(): Iterable<Row> {
+    return this.rows.values();
+  }
+
+  get size(): number {
+    return this.rows.size;
+  }
+
+  put(key: string, row: Row | undefined): void {
+    if (row === undefined) this.rows.delete(key);
+    else this.rows.set(key, row);
+  }
+}
+
+/** Everything Holdfast keeps, table by table. */
+export type Books = ReturnType<typeof createBooks>;
+
+export function createBooks() {
+  return {
+    orders: new Table<OrderRow>('order'),
+    /** The id of the order that holds a key of a customer: the unique index. */
+    orderKeys: new Table<string>('key'),
+    closings: new Table<ClosingRow>('closing'),
+    stock: new Table<StockRow>('stock'),
+    movements: new Table<MovementRow>('movement'),
+    reservations: new Table<ReservationRow>('reservation'),
+    outbox: {
+      orders: new Table<OutboxRowWithLease>('orders outbox'),
+      inventory: new Table<OutboxRowWithLease>('inventory outbox'),
+    } satisfies Record<OutboxSchema, unknown>,
+  };
+}
+
+export interface Line {
+  productId: number;
+  quantity: number;
+  unitPrice: number | null;
+}
+
+export interface HistoryRow {
+  version: number;
+  event: string;
+  from: OrderStatus | null;
+  to: OrderStatus;
+}
+
+export interface OrderRow {
+  id: string;
+  customerId: string;
+  status: OrderStatus;
+  version: number;
+  correlationId: string;
+  currency: string;
+  idempotencyKey: string | null;
+  fingerprint: string | null;
+  lines: Line[];
+  history: HistoryRow[];
+  total: number | null;
+  reason: CancellationReason | null;
+  createdAtMs: number;
+  deadlineAtMs: number;
+  watchAtMs: number;
+}
+
+/** A closed order that inventory has not answered for. */
+export interface ClosingRow {
+  orderId: string;
+  closedAtMs: number;
+  watchAtMs: number;
+}
+
+export interface StockRow {
+  productId: number;
+  sku: string;
+  active: boolean;
+  unitPrice: number;
+  onHand: number;
+  reserved: number;
+}
+
+export interface MovementRow {
+  productId: number;
+  kind: MovementKind;
+  onHandDelta: number;
+  reservedDelta: number;
+  orderId: string | null;
+}
+
+export interface ReservationRow {
+  orderId: string;
+  status: ReservationStatus;
+  answer: string | null;
+  lines: Line[];
+}
+
+export interface OutboxRowWithLease extends OutboxRow {
+  leaseUntilMs: number;
+}

@@ -1,0 +1,165 @@
+import type * as orderRowsModule from '../../../src/orders/orderRows';
+import { type LockedOrder, type SavedChange } from '../../../src/orders/orderRows';
+import type * as readOrdersModule from '../../../src/orders/readOrders';
+import { type OrderView } from '../../../src/orders/readOrders';
+import type * as saveOrdersModule from '../../../src/orders/saveOrders';
+import { type NewOrder, type OrderTimes } from '../../../src/orders/saveOrders';
+import type * as watchRowsModule from '../../../src/orders/watchRows';
+import { substitute } from '../../substitute';
+import { type OrderRow } from '../books';
+import { type Session, statement } from '../database';
+import { sqlFault } from '../sqlFaults';
+
+/** The statements of the orders context, on the books in memory: each locks and reads what its SQL does, in the same order. */
+export function substituteOrderRows(): void {
+  substitute<typeof saveOrdersModule>('src/orders/saveOrders', () => ({
+    saveOrders: (tx, orders, times) => statement(tx, 'save orders', (session) => saveOrders(session, orders, times)),
+    findByKeys: (tx, keys) => statement(tx, 'find keys', (session) => findByKeys(session, keys)),
+  }));
+  substitute<typeof readOrdersModule>('src/orders/readOrders', () => ({
+    findOrders: async (tx, ids) => (ids.length === 0 ? [] : statement(tx, 'find orders', (session) => findOrders(session, ids))),
+  }));
+  substitute<typeof orderRowsModule>('src/orders/orderRows', () => ({
+    lockOrders: (tx, ids) => statement(tx, 'lock orders', (session) => lockOrders(session, ids)),
+    readLines: async (tx, ids) => (ids.length === 0 ? [] : statement(tx, 'read lines', (session) => readLines(session, ids))),
+    saveChanges: async (tx, changes) => {
+      if (changes.length > 0) await statement(tx, 'save changes', (session) => saveChanges(session, changes));
+    },
+  }));
+  substitute<typeof watchRowsModule>('src/orders/watchRows', () => ({
+    lockOverdue: (tx, limit) => statement(tx, 'lock overdue', (session) => lockOverdue(session, limit)),
+    anyLate: (tx) => statement(tx, 'any late', (session) => session.all(session.books.orders).some(isLate(session))),
+    takeLate: (tx, limit) => statement(tx, 'take late', (session) => takeLate(session, limit)),
+  }));
+}
+
+async function saveOrders(session: Session, orders: NewOrder[], times: OrderTimes): Promise<Map<string, Date>> {
+  const placed = new Map<string, Date>();
+  for (const order of [...orders].sort(byKey)) {
+    if (!(await takeKey(session, order))) continue;
+    const row = pendingRow(order, session.database.nowMs, times);
+    if (await session.lock(session.books.orders, order.id)) throw sqlFault('23505');
+    session.put(session.books.orders, order.id, row);
+    placed.set(order.id, new Date(row.createdAtMs));
+  }
+  return placed;
+}
+
+function byKey(a: NewOrder, b: NewOrder): number {
+  return sortKeyOf(a) < sortKeyOf(b) ? -1 : 1;
+}
+
+function sortKeyOf({ customerId, idempotencyKey, id }: NewOrder): string {
+  return JSON.stringify([customerId, idempotencyKey ?? '~', id]);
+}
+
+/** ON CONFLICT DO NOTHING: waits for whoever is inserting the same key, then tells whether it is still free. */
+async function takeKey(session: Session, order: NewOrder): Promise<boolean> {
+  if (order.idempotencyKey === null) return true;
+  const key = keyOf(order.customerId, order.idempotencyKey);
+  if ((await session.lock(session.books.orderKeys, key)) !== undefined) return false;
+  session.put(session.books.orderKeys, key, order.id);
+  return true;
+}
+
+function keyOf(customerId: string, idempotencyKey: string): string {
+  return `${customerId} ${idempotencyKey}`;
+}
+
+function pendingRow(order: NewOrder, createdAtMs: number, times: OrderTimes): OrderRow {
+  return {
+    ...order,
+    ...{ status: 'PENDING', version: 1, total: null, reason: null, createdAtMs },
+    lines: order.lines.map((line) => ({ ...line, unitPrice: null })),
+    history: [{ version: 1, event: 'OrderCreated', from: null, to: 'PENDING' }],
+    deadlineAtMs: createdAtMs + times.deadlineMs,
+    watchAtMs: createdAtMs + Math.min(times.republishAfterMs, times.deadlineMs),
+  };
+}
+
+function findByKeys(session: Session, keys: { customerId: string; idempotencyKey: string }[]) {
+  return keys.flatMap(({ customerId, idempotencyKey }) => {
+    const id = session.get(session.books.orderKeys, keyOf(customerId, idempotencyKey));
+    const row = id === undefined ? undefined : session.get(session.books.orders, id);
+    return row ? [{ id: row.id, customerId, idempotencyKey, fingerprint: row.fingerprint! }] : [];
+  });
+}
+
+function findOrders(session: Session, ids: string[]): OrderView[] {
+  return ids.flatMap((id) => {
+    const row = session.get(session.books.orders, id);
+    return row ? [toView(row)] : [];
+  });
+}
+
+function toView(row: OrderRow): OrderView {
+  const { id, customerId, status, version, currency, total, reason } = row;
+  const createdAt = new Date(row.createdAtMs);
+  return { id, customerId, status, version, currency, total, reason, items: row.lines, createdAt, updatedAt: createdAt };
+}
+
+async function lockOrders(session: Session, ids: string[]): Promise<Map<string, LockedOrder>> {
+  const locked = new Map<string, LockedOrder>();
+  for (const id of [...ids].sort()) {
+    const row = await session.lock(session.books.orders, id);
+    if (row) locked.set(id, toLocked(row, session.database.nowMs));
+  }
+  return locked;
+}
+
+function toLocked(row: OrderRow, nowMs: number): LockedOrder {
+  const { id, customerId, status, version, correlationId, currency } = row;
+  const lines = row.lines.map(({ productId, quantity }) => ({ productId, quantity }));
+  return { id, customerId, status, version, correlationId, currency, lines, secondsOpen: (nowMs - row.createdAtMs) / 1_000 };
+}
+
+function readLines(session: Session, ids: string[]) {
+  return [...ids].sort().flatMap((orderId) => {
+    const lines = session.get(session.books.orders, orderId)?.lines ?? [];
+    return lines.map(({ productId, quantity }) => ({ orderId, productId, quantity }));
+  });
+}
+
+/** The primary key of the history refuses a second row of one version. */
+async function saveChanges(session: Session, changes: SavedChange[]): Promise<void> {
+  for (const { change, from, order } of changes) {
+    const row = (await session.lock(session.books.orders, order.id))!;
+    if (row.history.some((step) => step.version === order.version)) throw sqlFault('23505');
+    session.put(session.books.orders, order.id, {
+      ...row,
+      ...{ status: order.status, version: order.version, reason: 'reason' in change ? change.reason : null },
+      lines: change.trigger === 'StockReserved' ? change.lines : row.lines,
+      history: [...row.history, { version: order.version, event: change.trigger, from, to: order.status }],
+    });
+  }
+}
+
+function lockOverdue(session: Session, limit: number): string[] {
+  const isOverdue = (row: OrderRow) => isWatched(row, session) && row.deadlineAtMs <= session.database.nowMs;
+  return lockSome(session, session.all(session.books.orders).filter(isOverdue), limit, isOverdue).map((row) => row.id);
+}
+
+function takeLate(session: Session, limit: number): { id: string; correlationId: string }[] {
+  const late = session.all(session.books.orders).filter(isLate(session));
+  const taken = lockSome(session, late, limit, isLate(session));
+  const { nowMs } = session.database;
+  for (const row of taken) {
+    const watchAtMs = Math.min(row.deadlineAtMs, 2 * nowMs - row.createdAtMs);
+    session.put(session.books.orders, row.id, { ...row, watchAtMs });
+  }
+  return taken.map(({ id, correlationId }) => ({ id, correlationId }));
+}
+
+/** FOR UPDATE SKIP LOCKED: what another transaction has is left out. */
+function lockSome(session: Session, rows: OrderRow[], limit: number, isWanted: (row: OrderRow) => boolean): OrderRow[] {
+  const locked = rows.flatMap((row) => session.lockIfFree(session.books.orders, row.id) ?? []);
+  return locked.filter(isWanted).slice(0, limit);
+}
+
+function isWatched(row: OrderRow, { database }: Session): boolean {
+  return row.status === 'PENDING' && row.watchAtMs <= database.nowMs;
+}
+
+function isLate(session: Session): (row: OrderRow) => boolean {
+  return (row) => isWatched(row, session) && row.deadlineAtMs > session.database.nowMs;
+}
