@@ -167,12 +167,13 @@ function publishWithoutOutbox(): void {
 }
 
 function inboxOutsideTransaction(): void {
-  let database: Database;
+  // The simulation opens no database: there the reservation stays where it belongs.
+  let database: Database | undefined;
   substitute<typeof clientModule>('src/database/client', ({ openDatabase }) => ({
     openDatabase: (options) => (database = openDatabase(options)),
   }));
   substitute<typeof reservationRowsModule>('src/inventory/reservationRows', ({ insertReservations }) => ({
-    insertReservations: (_tx, reservations) => insertReservations(database, reservations),
+    insertReservations: (tx, reservations) => insertReservations(database ?? tx, reservations),
   }));
 }
 

@@ -327,6 +327,12 @@ const damages: Record<string, Damage[]> = {
     { what: 'something else died', statements: [deadLetter('good')] },
     { what: 'the poison died twice', statements: [deadLetter('bad-1', 'another queue')] },
   ],
+  'no message wears out': [
+    {
+      what: 'a message was handed out until the broker gave it up',
+      statements: [sql`UPDATE operations.dead_letters SET reason = 'Handed out more than 20 times and never settled'`],
+    },
+  ],
   'no transaction is left open': [
     { what: 'a session idles in its transaction', besideAnIdleTransaction: true, scope: { idleSecondsMax: 0 } },
   ],
