@@ -18,6 +18,5 @@ export function redactUrl(text: string): string {
 /** A password may itself hold `@`, `:` or `/`, so it ends at the last `@` of its word. The bound keeps the match linear. */
 const userinfo = /(:\/\/[^\s:@/"\\]{0,256}):(?:[^\s"\\]|\\.){0,1024}@/g;
 /** In a list of RabbitMQ nodes it ends before the next of them, where there is an `@` before. */
-const userinfoInList =
-  /(:\/\/[^\s:@/"\\]{0,256}):(?:(?:(?!,amqps?:\/\/)(?:[^\s"\\]|\\.)){0,1024}|(?:[^\s"\\]|\\.){0,1024})@/g;
+const userinfoInList = /(:\/\/[^\s:@/"\\]{0,256}):(?:(?:(?!,amqps?:\/\/)(?:[^\s"\\]|\\.)){0,1024}|(?:[^\s"\\]|\\.){0,1024})@/g;
 const passwordParameter = /([?&](?:ssl)?password=)[^&\s"\\]+/gi;

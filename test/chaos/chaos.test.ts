@@ -15,7 +15,18 @@ withRabbitmq(
   'no order is lost, doubled, stuck or oversold while roles are killed, wires cut, servers restarted and poison sent (S2.13, S2.14, S2.15)',
   async () => {
     const roles = ['--roles', 'gateway=1,inventory=2,orders=1'];
-    const { code, stdout, stderr } = await chaos('--seed', '5', '--orders', '200', '--faults', '8', '--every', '1', '--json', ...roles);
+    const { code, stdout, stderr } = await chaos(
+      '--seed',
+      '5',
+      '--orders',
+      '200',
+      '--faults',
+      '8',
+      '--every',
+      '1',
+      '--json',
+      ...roles,
+    );
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const summary = JSON.parse(stdout) as ChaosSummary;
     expect(summary).toMatchObject({ verdict: 'PASS', lost: 0, duplicated: 0, stuck: 0, oversold: 0, leaked: 0, mismatched: 0 });

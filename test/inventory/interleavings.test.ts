@@ -28,9 +28,21 @@ type State = 'none' | 'ACTIVE' | 'RELEASED' | 'COMMITTED';
 /** What each message must do in each state, and what inventory must say: the whole of the promise, in one table. */
 const expected: Record<State, Record<Kind, [next: State, answers: string]>> = {
   none: { created: ['ACTIVE', 'StockReserved'], cancelled: ['RELEASED', 'StockReleased'], fulfilled: ['none', 'poison'] },
-  ACTIVE: { created: ['ACTIVE', 'StockReserved'], cancelled: ['RELEASED', 'StockReleased'], fulfilled: ['COMMITTED', 'StockCommitted'] },
-  RELEASED: { created: ['RELEASED', 'StockReleased'], cancelled: ['RELEASED', 'StockReleased'], fulfilled: ['RELEASED', 'poison'] },
-  COMMITTED: { created: ['COMMITTED', 'StockReserved'], cancelled: ['COMMITTED', 'StockReleased'], fulfilled: ['COMMITTED', 'StockCommitted'] },
+  ACTIVE: {
+    created: ['ACTIVE', 'StockReserved'],
+    cancelled: ['RELEASED', 'StockReleased'],
+    fulfilled: ['COMMITTED', 'StockCommitted'],
+  },
+  RELEASED: {
+    created: ['RELEASED', 'StockReleased'],
+    cancelled: ['RELEASED', 'StockReleased'],
+    fulfilled: ['RELEASED', 'poison'],
+  },
+  COMMITTED: {
+    created: ['COMMITTED', 'StockReserved'],
+    cancelled: ['COMMITTED', 'StockReleased'],
+    fulfilled: ['COMMITTED', 'StockCommitted'],
+  },
 };
 
 const deliver = async (kind: Kind, order_id: string, product: number): Promise<string> => {
