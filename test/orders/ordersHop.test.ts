@@ -252,7 +252,7 @@ describe('the watchdog', () => {
   describe('of closings', () => {
     const hear = (event: 'StockReleased' | 'StockCommitted', order_id: string) => {
       const handlers = stockReplyHandlers({ newId: uuidv7, tellAgainAfterMs: 30_000 }, () => undefined);
-      return handle(outbox, (tx) => handlers[event]!(tx, [incoming({ event, order_id, items: [] } as never)]));
+      return handle(outbox, (tx) => handlers[event]!(tx, [incoming({ event, order_id, items: [] })]));
     };
     const waitedForAnswer = (id: string, ms: number) => database.$executeRaw`
       UPDATE orders.closings SET closed_at = closed_at - ${ms} * interval '1 millisecond', watch_at = watch_at - ${ms} * interval '1 millisecond'
