@@ -12,6 +12,12 @@ module.exports = {
       { pathNot: '^(src/contracts/|node_modules/zod/)' },
     ),
     rule(
+      'faults-stand-alone',
+      'faults/ imports only Node: a failpoint must not pull anything into the places it stands in.',
+      { path: '^src/faults/' },
+      { pathNot: '^src/faults/', dependencyTypesNot: ['core'] },
+    ),
+    rule(
       'carriage-knows-no-context',
       'messaging, database and observability carry; they never import a context, a door or the wiring.',
       { path: '^src/(messaging|database|observability)/' },
