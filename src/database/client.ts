@@ -5,6 +5,7 @@ import { Pool, type PoolClient, type QueryResult } from 'pg';
 import { PrismaClient, type Prisma } from '../generated/prisma/client';
 import { inspectingClient } from './inspectingClient';
 import { silent, type DatabaseLog } from './log';
+import { rememberStatements } from './preparedStatements';
 import { plainUrl } from './url';
 
 /** Prisma's client over a pool of our own. Close it once; after that every call fails. */
@@ -64,7 +65,7 @@ function openPool(options: DatabaseOptions): Pool {
   const { log = silent, statementTimeoutMs = 10_000 } = options;
   const pool = new Pool({
     connectionString: plainUrl(options.url),
-    Client: inspectingClient(refuseSilentRollback),
+    Client: inspectingClient(refuseSilentRollback, rememberStatements()),
     max: options.poolSize,
     application_name: options.applicationName ?? 'holdfast',
     connectionTimeoutMillis: options.connectionTimeoutMs ?? 5_000,

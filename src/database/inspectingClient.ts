@@ -3,14 +3,19 @@ import { Client, type QueryResult } from 'pg';
 /** Gets the outcome and the statement it belongs to. */
 type Inspect = (result: QueryResult, statement: string) => void;
 
+/** The name under which the server keeps a statement prepared; undefined for one that is better planned anew each time. */
+export type NameStatement = (statement: string) => string | undefined;
+
 /**
  * A class of pg clients that show each result to `inspect` before the caller gets it. What `inspect` throws becomes the error of
- * that statement. For a pool's `Client` option, where neither pg nor Prisma's adapter has a hook.
+ * that statement. Statements with parameters are prepared under the name that `nameOf` gives. For a pool's `Client` option, where
+ * neither pg nor Prisma's adapter has a hook that every statement passes.
  */
-export function inspectingClient(inspect: Inspect): typeof Client {
+export function inspectingClient(inspect: Inspect, nameOf: NameStatement = () => undefined): typeof Client {
   return class extends Client {
     // pg has twelve overloads of query; all end in a callback or return a promise.
     override query(...args: unknown[]): never {
+      if (isNamable(args[0])) args[0].name ??= nameOf(args[0].text);
       const query = super.query.bind(this) as unknown as (...args: unknown[]) => Promise<Outcome> | undefined;
       const check = checkWith(inspect, statementOf(args[0]));
       const callback = args.at(-1);
@@ -18,6 +23,11 @@ export function inspectingClient(inspect: Inspect): typeof Client {
       return query(...args)?.then(check) as never;
     }
   };
+}
+
+function isNamable(query: unknown): query is { name?: string; text: string } {
+  const { text, values } = (query ?? {}) as { text?: unknown; values?: unknown[] };
+  return typeof text === 'string' && Array.isArray(values) && values.length > 0;
 }
 
 type Outcome = QueryResult | QueryResult[];
