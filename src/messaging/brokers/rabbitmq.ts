@@ -1,5 +1,6 @@
 import { connect, type ChannelModel } from 'amqplib';
 import { hostname } from 'node:os';
+import { type Writable } from 'node:stream';
 import { type Logger } from '../../observability';
 import {
   type Broker,
@@ -212,12 +213,16 @@ class RabbitmqBroker implements Broker {
     });
   }
 
-  private connect(purpose: string, node: URL): Promise<AmqpConnection> {
+  private async connect(purpose: string, node: URL): Promise<AmqpConnection> {
     const { connectionName, setupTimeoutMs, heartbeatSeconds } = this.options;
     const url = new URL(node);
     if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(heartbeatSeconds));
     const connection_name = `${connectionName} ${purpose} (${hostname()}, pid ${process.pid})`;
-    return connect(url.href, { timeout: setupTimeoutMs, noDelay: true, clientProperties: { connection_name } });
+    const connection = await connect(url.href, {
+      ...{ timeout: setupTimeoutMs, noDelay: true, clientProperties: { connection_name } },
+    });
+    gatherWrites(streamOf(connection));
+    return connection;
   }
 
   private async buildConsuming(connection: AmqpConnection): Promise<void> {
@@ -262,8 +267,25 @@ async function onOwnChannel<T>(
 
 /** amqplib only half-closes a socket, which waits for an answer that a silent peer never gives. */
 function destroy(connection: AmqpConnection, reason: string): void {
-  const { stream } = (connection as ChannelModel).connection as unknown as { stream?: { destroy(error: Error): void } };
-  stream?.destroy(new Error(reason));
+  streamOf(connection)?.destroy(new Error(reason));
+}
+
+/** What one turn of the event loop has to say leaves in one system call: amqplib makes one of every message, and each wakes the broker. */
+function gatherWrites(stream: Writable | undefined): void {
+  if (!stream) return;
+  const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
+  stream.write = (...args: unknown[]) => {
+    if (stream.writableCorked === 0) {
+      stream.cork();
+      process.nextTick(() => stream.uncork());
+    }
+    return write(...args);
+  };
+}
+
+/** amqplib keeps its socket to itself. */
+function streamOf(connection: AmqpConnection): Writable | undefined {
+  return ((connection as ChannelModel).connection as unknown as { stream?: Writable }).stream;
 }
 
 /** A refused connection to a name with several addresses has its reasons inside and no message of its own. */
