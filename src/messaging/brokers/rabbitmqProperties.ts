@@ -14,7 +14,6 @@ export function shownProperties(properties: AmqpProperties): MessageProperties {
 }
 
 function shownHeaders(headers: Record<string, unknown>): Record<string, unknown> {
-  const story = new Set<string>([...Object.values(storyHeaders), ...brokerHeaders]);
   const shown = Object.fromEntries(Object.entries(headers).filter(([name]) => !story.has(name)));
   const givenUp = givenUpByBroker(headers);
   if (!givenUp || 'x-holdfast-reason' in shown) return shown;
@@ -36,6 +35,7 @@ export function givenUpByBroker(headers: Record<string, unknown>): Death | undef
 
 /** What RabbitMQ adds on its own when it moves a message. */
 const brokerHeaders = ['x-death', 'x-first-death-exchange', 'x-first-death-queue', 'x-first-death-reason', 'x-delivery-count'];
+const story = new Set<string>([...Object.values(storyHeaders), ...brokerHeaders]);
 
 /** Everything a sender may have set, but `userId`, which would have to be ours, and the expiration. */
 export function copiedProperties(properties: AmqpProperties): Omit<PublishOptions, 'headers' | 'mandatory'> {
