@@ -1,4 +1,4 @@
-import { raw, transaction, type Database, type Transaction } from '../database';
+import { classifyDatabaseError, raw, transaction, type Database, type Transaction } from '../database';
 import { type EventType } from '../contracts';
 import { aggregateOf, type OutgoingMessage, type StoredMessage } from './message';
 
@@ -97,16 +97,16 @@ export async function claimDue(
 }
 
 /**
- * Published and confirmed: the rows have done their work. Returns when they are gone. Locked in their order, because two relays
- * may have published the same rows, and must wait for one another rather than deadlock.
+ * Published and confirmed: the rows have done their work. Returns when they are gone. Locking them in their order first would
+ * write each row twice. Two relays that have published the same rows, which is rare, may so deadlock: one is told to try again, and
+ * finds them gone.
  */
 export async function removePublished(database: Database, schema: OutboxSchema, positions: bigint[]): Promise<void> {
-  const table = outboxTable(schema);
-  await database.$executeRaw`
-    WITH published AS MATERIALIZED (
-      SELECT position FROM ${table} WHERE position = ANY(${positions}::bigint[]) ORDER BY position FOR UPDATE
-    )
-    DELETE FROM ${table} AS row USING published WHERE row.position = published.position`;
+  const remove = () => database.$executeRaw`DELETE FROM ${outboxTable(schema)} WHERE position = ANY(${positions}::bigint[])`;
+  await remove().catch((error: unknown) => {
+    if (classifyDatabaseError(error) !== 'retry') throw error;
+    return remove();
+  });
 }
 
 /**

@@ -1,5 +1,6 @@
 import { setTimeout as startTimer } from 'node:timers';
-import { setImmediate, setTimeout } from 'node:timers/promises';
+import { setTimeout } from 'node:timers/promises';
+import { type EventType } from '../contracts';
 
 import { type Database } from '../database';
 import { failpoint, failpointAfterSending } from '../faults';
@@ -17,9 +18,9 @@ export class Relay {
   private readonly waiting: OutboxRow[] = [];
   /** Every row in hand, waiting or on its way, so that our own sweep does not take it a second time. */
   private readonly held = new Set<bigint>();
-  private readonly confirmed: Gathered = { positions: [] };
+  private readonly confirmed: Gathered = { rows: [] };
   /** No queue took these: they wait longer than a lease, so that a heap of them does not keep others from their turn. */
-  private readonly refused: Gathered = { positions: [] };
+  private readonly refused: Gathered = { rows: [] };
   /** Our publications that are neither confirmed nor refused. */
   private underWay = 0;
   /** True when the last sweep came back full. */
@@ -106,13 +107,12 @@ export class Relay {
       failpointAfterSending('relay.published');
       await confirm;
       failpoint('relay.confirmed');
-      metrics.messagesPublished.inc({ type: row.type, outcome: 'confirmed' });
-      this.gather(this.confirmed, row, (positions) => this.remove(positions));
+      this.gather(this.confirmed, row, (rows) => this.remove(rows));
     } catch (error) {
       this.reportFailure(row, error);
       const isUnroutable = error instanceof UnroutableError;
       metrics.messagesPublished.inc({ type: row.type, outcome: isUnroutable ? 'unroutable' : 'unconfirmed' });
-      if (isUnroutable) this.gather(this.refused, row, (positions) => this.postpone(positions));
+      if (isUnroutable) this.gather(this.refused, row, (rows) => this.postpone(rows));
       else this.held.delete(row.position);
     }
     this.underWay--;
@@ -129,37 +129,41 @@ export class Relay {
     }, 1_000).unref();
   }
 
-  /** Works in batches: what comes while one statement runs goes with the next. Only then are the rows out of our hands. */
-  private gather(gathered: Gathered, { position }: OutboxRow, work: (positions: bigint[]) => Promise<void>) {
-    gathered.positions.push(position);
+  /**
+   * Works in batches: what comes within a moment, and while one statement runs, goes with the next. Nobody waits for it; only then
+   * are the rows out of our hands.
+   */
+  private gather(gathered: Gathered, row: OutboxRow, work: (rows: OutboxRow[]) => Promise<void>) {
+    gathered.rows.push(row);
     gathered.working ??= (async () => {
-      await setImmediate();
-      while (gathered.positions.length > 0) {
-        const batch = gathered.positions.splice(0);
+      while (gathered.rows.length > 0) {
+        await setTimeout(GATHER_MS);
+        const batch = gathered.rows.splice(0);
         await work(batch);
-        batch.forEach((done) => this.held.delete(done));
+        batch.forEach(({ position }) => this.held.delete(position));
       }
       gathered.working = undefined;
     })();
   }
 
-  private async remove(positions: bigint[]) {
-    const { database, schema, log } = this.options;
-    const rows = positions.length;
+  private async remove(rows: OutboxRow[]) {
+    const { database, schema, log, metrics } = this.options;
+    for (const [type, count] of countByType(rows)) metrics.messagesPublished.inc({ type, outcome: 'confirmed' }, count);
     try {
-      await removePublished(database, schema, positions);
+      await removePublished(database, schema, positionsOf(rows));
       failpoint('relay.removed');
     } catch (error) {
-      log.warn({ err: error, rows }, 'published events not removed from the outbox; they will be published again');
+      const message = 'published events not removed from the outbox; they will be published again';
+      log.warn({ err: error, rows: rows.length }, message);
     }
   }
 
-  private async postpone(positions: bigint[]) {
+  private async postpone(rows: OutboxRow[]) {
     const { database, schema, log, leaseMs } = this.options;
-    const rows = positions.length;
-    await postponeRefused(database, { schema, positions, leaseMs }).catch((error: unknown) =>
-      log.warn({ err: error, rows }, 'events that no queue takes not postponed; they are tried again at the end of their lease'),
-    );
+    await postponeRefused(database, { schema, positions: positionsOf(rows), leaseMs }).catch((error: unknown) => {
+      const message = 'events that no queue takes not postponed; they are tried again at the end of their lease';
+      log.warn({ err: error, rows: rows.length }, message);
+    });
   }
 
   /** A backlog is swept as fast as the broker takes it: the interval is for looking, not for working. */
@@ -209,8 +213,21 @@ export class Relay {
 
 /** Rows that wait for one statement together. */
 interface Gathered {
-  positions: bigint[];
+  rows: OutboxRow[];
   working?: Promise<void>;
+}
+
+/** How long confirmed rows wait for company before they are removed. Measured: a statement for every few confirms was a tenth of what Postgres did. */
+const GATHER_MS = 30;
+
+function positionsOf(rows: OutboxRow[]): bigint[] {
+  return rows.map(({ position }) => position);
+}
+
+function countByType(rows: OutboxRow[]): Map<EventType, number> {
+  const counts = new Map<EventType, number>();
+  for (const { type } of rows) counts.set(type, (counts.get(type) ?? 0) + 1);
+  return counts;
 }
 
 /** While a backlog waits for room: short beside the time in which the broker takes a batch. */
