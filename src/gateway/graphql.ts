@@ -3,7 +3,7 @@ import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ApolloServer, HeaderMap, type HTTPGraphQLRequest, type HTTPGraphQLResponse } from '@apollo/server';
-import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
+import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { GraphQLError, type GraphQLSchema } from 'graphql';
 import { type Logger } from '../observability/logger';
 import { type Metrics } from '../observability/metrics';
@@ -62,7 +62,12 @@ function createApollo<Context extends RequestContext>(options: GraphqlOptions<Co
     stopOnTerminationSignals: false,
     parseOptions: { maxTokens: documentTokensMax },
     formatError: errorFormatter(requestIdStandIn),
-    plugins: [ApolloServerPluginLandingPageDisabled(), operationCost(), operationOutcome(metrics, log)],
+    // Cache hints are nobody's here, and looking for them wraps the resolver of every field.
+    plugins: [
+      ApolloServerPluginLandingPageDisabled(),
+      ApolloServerPluginCacheControlDisabled(),
+      ...[operationCost(), operationOutcome(metrics, log)],
+    ],
   });
 }
 
