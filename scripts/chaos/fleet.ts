@@ -68,7 +68,7 @@ export interface FleetOptions {
 }
 
 /** The built program; a test that runs the sources says how. */
-const builtProgram = process.env.HOLDFAST_PROGRAM?.split(' ') ?? [join(__dirname, '..', '..', 'src', 'main.js')];
+export const builtProgram = process.env.HOLDFAST_PROGRAM?.split(' ') ?? [join(__dirname, '..', '..', 'src', 'main.js')];
 const RESTART_MS = 200;
 const READY_LIMIT_MS = 60_000;
 

@@ -102,7 +102,7 @@ function secondsOf(text: string): number {
   throw usageFault(`--every ${text}: must be a number of seconds above 0.`);
 }
 
-function rolesOf(text: string): RoleCounts {
+export function rolesOf(text: string): RoleCounts {
   const given = Object.fromEntries(text.split(',').map((part) => part.split('='))) as Record<string, string | undefined>;
   const names = ['gateway', 'inventory', 'orders'] as const;
   const unknown = Object.keys(given).find((name) => !(names as readonly string[]).includes(name));

@@ -8,6 +8,9 @@ const simulate = (args: string[], environment: Record<string, string> = {}) =>
   runProgram('scripts/simulate.ts', args, environment);
 const resultOf = (stdout: string) => JSON.parse(stdout) as SimulateResult;
 
+/** For a program that is compiled as it starts, beside other suites on two cores. */
+const STARTED_WITHIN_MS = 30_000;
+
 describe('the order stream', () => {
   const shape: StreamShape = {
     ...{ orders: 2_000, seed: 7, hot: false, lines: [0.7, 0.25, 0.05] },
@@ -106,7 +109,7 @@ describe('against a Holdfast of its own', () => {
   it('goes on through a kill -9 of Holdfast, and loses nothing', async () => {
     const run = startProgram('scripts/simulate.ts', ['--orders', '1500', '--concurrency', '8', '--json'], holdfast.environment);
     const before = await database.order.count();
-    await eventually(async () => (await database.order.count()) > before + 100);
+    await eventually(async () => (await database.order.count()) > before + 100, STARTED_WITHIN_MS);
     await holdfast.kill9();
     await holdfast.start();
     const { code, stdout, stderr } = await run.ended;
@@ -125,12 +128,12 @@ describe('against a Holdfast of its own', () => {
 
   it('ends with 130 when it is interrupted, and gives no verdict', async () => {
     const run = startProgram('scripts/simulate.ts', ['--orders', '100000'], holdfast.environment);
-    await eventually(() => run.stderr().includes('orders placed'));
+    await eventually(() => run.stderr().includes('orders placed'), STARTED_WITHIN_MS);
     run.process.kill('SIGINT');
     const { code, stdout, stderr } = await run.ended;
     expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
     expect(stderr).toMatch(/Interrupted: \d+ orders were acknowledged/);
-  });
+  }, 60_000);
 });
 
 describe('where it cannot run', () => {

@@ -1,0 +1,80 @@
+import { type Database } from '../../src/database';
+import { rounded, type Percentiles } from '../simulate/report';
+
+/** What the database says of a round's orders, by its own clock. */
+export interface Ledger {
+  stored: number;
+  confirmed: number;
+  /** Orders sent in the measured part, by the seconds from its beginning to the last of their decisions. */
+  settledPerSecond: number;
+  /** From the first decision to the last. */
+  decidingSeconds: number;
+  /** From the sending of an order of the measured part to its decision. */
+  decisionMs: Percentiles;
+}
+
+export interface RoundMark {
+  tag: string;
+  startedAtMs: number;
+  measuredFromMs: number;
+  measuredToMs: number;
+}
+
+/** The time of sending stands in the idempotency key, and ids begin with their time: no list of orders has to be kept or sent. */
+export async function readLedger(
+  watch: Database,
+  { tag, startedAtMs, measuredFromMs, measuredToMs }: RoundMark,
+): Promise<Ledger> {
+  const [row] = await watch.$queryRaw<LedgerRow[]>`
+    WITH ours AS (
+      SELECT orders.id, status, history.at, split_part(idempotency_key, '.', 3)::float8 / 10 AS sent_ms
+      FROM orders.orders
+      LEFT JOIN orders.order_history AS history ON history.order_id = orders.id AND history.from_status = 'PENDING'
+      WHERE orders.id >= ${firstIdAt(startedAtMs - CLOCK_MARGIN_MS)} AND starts_with(idempotency_key, ${`${tag}.`})
+    ), decided AS (
+      SELECT *, extract(epoch FROM at)::float8 * 1000 AS at_ms,
+             sent_ms BETWEEN ${measuredFromMs}::float8 AND ${measuredToMs}::float8 AS is_measured
+      FROM ours
+    )
+    SELECT count(*)::int AS stored, count(*) FILTER (WHERE status = 'CONFIRMED')::int AS confirmed,
+           count(*) FILTER (WHERE is_measured) AS measured, max(at_ms) FILTER (WHERE is_measured) AS settled_at,
+           coalesce(max(at_ms) - min(at_ms), 0)::float8 AS deciding,
+           percentile_cont(ARRAY[0.5, 0.95, 0.99]::float8[]) WITHIN GROUP (ORDER BY at_ms - sent_ms)
+             FILTER (WHERE is_measured) AS percentiles
+    FROM decided`;
+  const { stored, confirmed, measured, settled_at: settledAt, deciding, percentiles } = row!;
+  const [p50 = 0, p95 = 0, p99 = 0] = (percentiles ?? []).map(rounded);
+  return {
+    stored,
+    confirmed,
+    settledPerSecond: settledAt === null ? 0 : (Number(measured) * 1_000) / (settledAt - measuredFromMs),
+    decidingSeconds: deciding / 1_000,
+    decisionMs: { p50, p95, p99 },
+  };
+}
+
+interface LedgerRow {
+  stored: number;
+  confirmed: number;
+  measured: bigint;
+  settled_at: number | null;
+  deciding: number;
+  percentiles: number[] | null;
+}
+
+/** Ids are made by another process; its clock is ours, but not to the last tick. */
+const CLOCK_MARGIN_MS = 2_000;
+
+/** Before every id that is made at this time or later. */
+function firstIdAt(ms: number): string {
+  const time = Math.floor(ms).toString(16).padStart(12, '0');
+  return `ORD-${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`;
+}
+
+/** What is still under way: orders that wait for their decision, and events that wait for their publication. */
+export async function underWay(watch: Database): Promise<{ pending: number; unpublished: number }> {
+  const [row] = await watch.$queryRaw<{ pending: number; unpublished: number }[]>`
+    SELECT (SELECT count(*) FROM orders.orders WHERE status = 'PENDING')::int AS pending,
+           (SELECT count(*) FROM orders.outbox)::int + (SELECT count(*) FROM inventory.outbox)::int AS unpublished`;
+  return row!;
+}

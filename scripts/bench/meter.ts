@@ -1,0 +1,23 @@
+import { ProcessTable } from './procfs';
+import { type Site } from './site';
+
+/** Reads the processor time of every part of a site, and of those who ask it. */
+export interface Meter {
+  /** Milliseconds of each part for each order since the meter was started. */
+  perOrder(orders: number): Record<string, number>;
+}
+
+export function startMeter(site: Pick<Site, 'parts'>, others: Record<string, number>): Meter {
+  const read = () => {
+    const table = new ProcessTable();
+    const parts = { ...site.parts(table), ...Object.fromEntries(Object.entries(others).map(([name, pid]) => [name, [pid]])) };
+    return Object.fromEntries(Object.entries(parts).map(([name, pids]) => [name, table.cpuSeconds(pids)]));
+  };
+  const before = read();
+  return {
+    perOrder(orders) {
+      const spent = Object.entries(read()).map(([name, seconds]) => [name, seconds - (before[name] ?? 0)] as const);
+      return Object.fromEntries(spent.map(([name, seconds]) => [name, (seconds * 1_000) / Math.max(1, orders)]));
+    },
+  };
+}

@@ -1,0 +1,131 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { openDatabase, readRuntime, type Database } from '../../src/database';
+import { type Undo } from '../../src/undo';
+import { type FleetRole, type RoleCounts } from '../chaos/fleet';
+import { Crew } from './crew';
+import { peakMiB, sharedOutMiB, type ProcessTable } from './procfs';
+import { addProducts, type Products } from './products';
+import { makeDatabase, type Servers } from './servers';
+
+/** A Holdfast to be measured, with a database of its own: several processes, or one. */
+export interface Site {
+  readonly name: string;
+  readonly gatewayUrls: readonly string[];
+  readonly products: Products;
+  /** The bench's own connections: one to look everything up, one that only ever follows an index. */
+  readonly database: Database;
+  readonly watch: Database;
+  readonly brokerUrl?: string;
+  /** The processes of each part, by role and server. */
+  parts(table: ProcessTable): Record<string, number[]>;
+  /** Rejects when a process of it ends by itself, or the bench is to stop. */
+  untimelyEnd(): Promise<never>;
+  /** Ends every inventory process, then starts so many. */
+  setInventory(count: number): Promise<void>;
+  /** Ends the processes and the bench's own connections; the database stays where its server does. */
+  stop(): Promise<void>;
+}
+
+interface SiteOptions {
+  undo: Undo;
+  /** Rejects when the bench is to stop. */
+  aborted: Promise<never>;
+}
+
+export interface DistributedOptions extends SiteOptions {
+  name: string;
+  roles: RoleCounts;
+  /** The virtual host of RabbitMQ; the first one unless given. */
+  host?: string;
+  /** How many connections to Postgres its processes may open together: the server lets in a hundred. */
+  connectionsMax: number;
+}
+
+/** As in production; only patience differs, because an order that waits in a backlog on purpose is not late. */
+const common = { NODE_ENV: 'production', LOG_LEVEL: 'warn', ORDER_REPUBLISH_SECONDS: '3600', ORDER_DEADLINE_SECONDS: '86400' };
+/** As many connections as a process has by default. */
+const POOL_SIZE_MAX = 10;
+
+/** The roles as processes on the private servers, with no proxy in between. */
+export async function openDistributed(servers: Servers, options: DistributedOptions): Promise<Site> {
+  const { name, roles, host, undo, aborted } = options;
+  const databaseUrl = await makeDatabase(servers, name);
+  const brokerUrl = host === undefined ? servers.rabbitmq.url : `${servers.rabbitmq.url}/${host}`;
+  const folder = join(servers.folder, name);
+  mkdirSync(folder, { recursive: true });
+  const urls = { DATABASE_URL: databaseUrl, RABBITMQ_URL: brokerUrl, HOLDFAST_DATA: folder };
+  const crew = new Crew(folder, { ...common, ...urls, DATABASE_POOL_SIZE: String(poolSizeOf(options)) });
+  undo.add(() => crew.end('SIGKILL'));
+  for (const [role, count] of Object.entries(roles)) await crew.start(role as FleetRole, count);
+  const serverPids = (table: ProcessTable) => ({
+    postgres: table.tree(servers.postgres.pid),
+    rabbitmq: table.tree(servers.rabbitmq.pid),
+  });
+  return siteOf({ name, brokerUrl, crew, undo, aborted, serverPids, databaseUrl, gatewayUrls: crew.urlsOf('gateway') });
+}
+
+/** `npm start`: all roles in one process, with the embedded Postgres and the broker in process. */
+export async function openEmbedded({ folder, undo, aborted }: SiteOptions & { folder: string }): Promise<Site> {
+  mkdirSync(folder, { recursive: true });
+  const dataDir = join(folder, 'data');
+  const crew = new Crew(folder, { ...common, POSTGRES_PORT: '0', HOLDFAST_DATA: dataDir });
+  undo.add(() => crew.end('SIGTERM'));
+  await crew.start('holdfast', 1);
+  const { databaseUrl } = (await readRuntime(dataDir))!;
+  const serverPids = (table: ProcessTable) => {
+    const [holdfast = 0] = crew.pids()['holdfast'] ?? [];
+    return { postgres: table.tree(holdfast).filter((pid) => pid !== holdfast) };
+  };
+  return siteOf({ name: 'embedded', crew, undo, aborted, serverPids, databaseUrl, gatewayUrls: crew.urlsOf('holdfast') });
+}
+
+interface Opened extends SiteOptions, Pick<Site, 'name' | 'brokerUrl' | 'gatewayUrls'> {
+  crew: Crew;
+  databaseUrl: string;
+  serverPids: (table: ProcessTable) => Record<string, number[]>;
+}
+
+async function siteOf({ name, brokerUrl, gatewayUrls, crew, databaseUrl, serverPids, aborted, undo }: Opened): Promise<Site> {
+  const { database, watch, close } = openConnections(databaseUrl);
+  undo.add(close);
+  return {
+    ...{ name, brokerUrl, gatewayUrls, database, watch },
+    products: await addProducts(database),
+    parts: (table) => ({ ...crew.pids(), ...serverPids(table) }),
+    untimelyEnd: () => Promise.race([aborted, ...crew.untimelyEnds()]),
+    async setInventory(count) {
+      await crew.end('SIGTERM', 'inventory');
+      await crew.start('inventory', count);
+    },
+    async stop() {
+      await close();
+      await crew.end('SIGTERM');
+    },
+  };
+}
+
+/** The one that follows indexes does so whatever the statistics say: what it looks up is few rows of many. */
+function openConnections(url: string) {
+  const shared = { applicationName: 'holdfast bench', statementTimeoutMs: 900_000, poolSize: 1 };
+  const byIndex = new URL(url);
+  byIndex.searchParams.set('options', '-c enable_seqscan=off');
+  const database = openDatabase({ ...shared, url });
+  const watch = openDatabase({ ...shared, url: byIndex.href });
+  let closed: Promise<unknown> | undefined;
+  const close = async () => void (await (closed ??= Promise.all([database.close(), watch.close()])));
+  return { database, watch, close };
+}
+
+function poolSizeOf({ roles, connectionsMax }: DistributedOptions): number {
+  const share = Math.floor(connectionsMax / (roles.gateway + roles.orders + roles.inventory));
+  return Math.max(1, Math.min(POOL_SIZE_MAX, share));
+}
+
+/** The most memory of each part so far, in MiB: of a role with several processes the one that held most, of Postgres all now. */
+export function peaksOf(site: Site, table: ProcessTable): Record<string, number> {
+  const parts = Object.entries(site.parts(table)).filter(([, pids]) => pids.length > 0);
+  const peak = (part: string, pids: number[]) => (part === 'postgres' ? sharedOutMiB(pids) : Math.max(...pids.map(peakMiB)));
+  return Object.fromEntries(parts.map(([part, pids]) => [part, peak(part, pids)]));
+}

@@ -1,0 +1,110 @@
+import { Client } from 'undici';
+
+import { Caller } from './caller';
+import { startClock, Tally, wallOffsetMs, type RoundClock } from './clock';
+import { orderMaker, type OrderMaker } from './orders';
+import { requestBodies } from './requestBodies';
+import { type LoadReply, type LoadRequest } from './requests';
+import { serve } from './serve';
+
+/**
+ * The clients of a bench, in a process of their own: they share the machine with what they measure, so they do as little as can be
+ * done, and do the same whoever answers.
+ */
+class Load {
+  private accepted = 0;
+  private refused = 0;
+  private refusal: string | undefined;
+  private sent = 0;
+  private readonly offsetMs = wallOffsetMs();
+  private readonly clock: RoundClock;
+  private readonly tally: Tally;
+  private readonly bodyOf: (index: number, sentAtMs: number) => string;
+
+  constructor(
+    private readonly request: LoadRequest,
+    maker: OrderMaker,
+  ) {
+    this.bodyOf = requestBodies(request, maker);
+    this.clock = startClock(request);
+    this.tally = new Tally(this.clock);
+  }
+
+  async run(callers: Caller[]): Promise<LoadReply> {
+    await (this.request.ordersPerSecond === undefined
+      ? this.closedLoop(callers)
+      : this.paced(callers, this.request.ordersPerSecond));
+    if (this.accepted === 0) throw new Error(`No order was accepted: ${this.refusal ?? 'nothing was answered'}`);
+    return {
+      ...{ accepted: this.accepted, refused: this.refused, refusal: this.refusal },
+      ...{ acceptedPerSecond: this.tally.perSecond(), answerMs: this.tally.answerMs() },
+      startedAtMs: this.clock.startedAt + this.offsetMs,
+      measuredFromMs: this.clock.measuredFrom + this.offsetMs,
+      measuredToMs: this.clock.measuredTo + this.offsetMs,
+    };
+  }
+
+  private async closedLoop(callers: Caller[]): Promise<void> {
+    const loop = async (caller: Caller) => {
+      while (this.mayGoOn() && (await this.ask(caller, performance.now())));
+    };
+    await Promise.all(callers.map(loop));
+  }
+
+  /**
+   * What is due while every connection is busy waits for one, and its time counts from when it was due. What is still waiting at the
+   * end is not sent any more.
+   */
+  private async paced(callers: Caller[], ordersPerSecond: number): Promise<void> {
+    const idle = [...callers];
+    const underWay = new Set<Promise<void>>();
+    const gapMs = (1_000 * this.request.batch) / ordersPerSecond;
+    let dueAt = this.clock.startedAt;
+    while (this.mayGoOn() || underWay.size > 0) {
+      while (idle.length > 0 && dueAt <= performance.now() && this.mayGoOn()) {
+        const caller = idle.pop()!;
+        const asking = this.ask(caller, dueAt).then(() => {
+          idle.push(caller);
+          underWay.delete(asking);
+        });
+        underWay.add(asking);
+        dueAt += gapMs;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
+  private mayGoOn(): boolean {
+    const { ordersMax = Infinity } = this.request;
+    return performance.now() < this.clock.measuredTo && this.sent * this.request.batch < ordersMax;
+  }
+
+  /** False when the connection failed: asking again at once would only burn the time of those that work. */
+  private async ask(caller: Caller, sentAt: number): Promise<boolean> {
+    const { orders, fault, isBroken } = await caller.ask(this.bodyOf(this.sent++, sentAt + this.offsetMs));
+    this.accepted += orders;
+    this.refused += this.request.batch - orders;
+    this.refusal ??= fault;
+    this.tally.finished(orders, sentAt, performance.now());
+    return !isBroken;
+  }
+}
+
+const ANSWER_LIMIT_MS = 60_000;
+
+async function run(request: LoadRequest): Promise<LoadReply> {
+  const callers = Array.from({ length: request.clients }, (_, index) => {
+    const { origin, pathname } = new URL(request.urls[index % request.urls.length]!);
+    return new Caller(
+      new Client(origin, { pipelining: 1, headersTimeout: ANSWER_LIMIT_MS, bodyTimeout: ANSWER_LIMIT_MS }),
+      pathname,
+    );
+  });
+  try {
+    return await new Load(request, orderMaker(request)).run(callers);
+  } finally {
+    await Promise.all(callers.map((caller) => caller.close()));
+  }
+}
+
+serve(run);

@@ -1,0 +1,160 @@
+import { join } from 'node:path';
+
+import { readOptions, referenceClients } from '../../scripts/bench/options';
+import { isMet, ratiosOf } from '../../scripts/bench/ratios';
+import { type BenchResult } from '../../scripts/bench/result';
+import { nameOf, pointsLike, type Family, type Measured, type Round, type Setting } from '../../scripts/bench/round';
+import { trendOf } from '../../scripts/bench/trend';
+import { orderMaker } from '../../scripts/bench/workers/orders';
+import { findRabbitmqServer } from '../../src/messaging/brokers/findRabbitmqServer';
+import { runProgram } from './program';
+
+describe('ratios', () => {
+  it('are taken within a set of rounds, so that a machine that slows down changes none of them', () => {
+    const measured = [aPoint('ceiling', { clients: 64 }, [1_000, 500, 100]), uniform([400, 200, 40])];
+    expect(valueOf('e2e_to_ceiling', measured)).toBeCloseTo(0.4);
+  });
+
+  it('are the median over the sets', () => {
+    const measured = [uniform([100, 100, 100]), aPoint('e2e', { product: 'hot', lines: 1, clients: 64 }, [90, 10, 95])];
+    expect(valueOf('hot_to_uniform', measured)).toBeCloseTo(0.9);
+  });
+
+  it('compare a drain with the median of end to end, whose sets are others', () => {
+    const drain = aPoint('drain', { product: 'uniform', lines: 1, workers: 1 }, [300, 400]);
+    expect(valueOf('drain_to_e2e', [uniform([90, 100, 110]), drain])).toBeCloseTo(3.5);
+  });
+
+  it('are null, and neither met nor missed, where one of the two was not measured', () => {
+    const growth = ratiosOf([uniform([100])], 64).find(({ name }) => name === 'growth_5m')!;
+    expect(growth.value).toBeNull();
+    expect(isMet(growth)).toBeUndefined();
+  });
+
+  it('know a goal that is a most from one that is a least', () => {
+    expect(isMet({ name: 'hot_to_uniform', value: 0.89, goal: { atLeast: 0.9 } })).toBe(false);
+    expect(isMet({ name: 'answer_p99_to_p50', value: 4, goal: { atMost: 5 } })).toBe(true);
+  });
+});
+
+describe('trends', () => {
+  const course = (value: (minute: number) => number) =>
+    Array.from({ length: 40 }, (_, minute) => ({ atMs: minute * 60_000, value: value(minute) }));
+
+  it('are flat when what grows is the warming up', () => {
+    expect(
+      trendOf(
+        'memory',
+        course((minute) => Math.min(minute, 8) * 20),
+        1,
+      ),
+    ).toMatchObject({ isFlat: true, perMinute: 0 });
+  });
+
+  it('grow when a little is added every minute', () => {
+    const { isFlat, perMinute } = trendOf(
+      'memory',
+      course((minute) => 100 + minute),
+      5,
+    );
+    expect(isFlat).toBe(false);
+    expect(perMinute).toBeCloseTo(1);
+  });
+
+  it('are flat when the growth is within what means nothing', () => {
+    expect(
+      trendOf(
+        'outbox rows',
+        course((minute) => minute % 3),
+        10,
+      ).isFlat,
+    ).toBe(true);
+  });
+});
+
+describe('orders', () => {
+  const shape = { lines: 5, productIds: Array.from({ length: 100 }, (_, index) => index + 1), seed: 7 };
+
+  it('are the same for the same seed', () => {
+    const made = (seed: number) => Array.from({ length: 20 }, () => orderMaker({ ...shape, seed }).lines());
+    expect(made(7)).toEqual(made(7));
+    expect(made(8)).not.toEqual(made(7));
+  });
+
+  it('have different products, the hot one first', () => {
+    const maker = orderMaker({ ...shape, hotProductId: 1_000 });
+    for (let order = 0; order < 50; order++) {
+      const products = maker.lines().map(({ productId }) => productId);
+      expect(products[0]).toBe(1_000);
+      expect(new Set(products).size).toBe(5);
+    }
+  });
+});
+
+describe('options', () => {
+  it('take ratios at 64 clients, or in the middle where there are none', () => {
+    expect(referenceClients({ clients: [16, 64, 256] })).toBe(64);
+    expect(referenceClients({ clients: [1, 8, 32] })).toBe(8);
+  });
+
+  it('let what is given go before the quick dose', () => {
+    expect(readOptions(['--quick', '--rounds', '4'])).toMatchObject({ rounds: 4, clients: [8], growth: [2_000] });
+  });
+
+  it.each([
+    ['--clients', '0'],
+    ['--only', 'lunch'],
+    ['--seconds', 'few'],
+    ['--roles', 'cook=1'],
+    ['--soak', '0'],
+  ])('refuse %s %s', (...args) => {
+    expect(() => readOptions(args)).toThrow(expect.objectContaining({ exitCode: 64 }) as Error);
+  });
+});
+
+const withRabbitmq = findRabbitmqServer() === undefined ? it.skip : it;
+const root = join(__dirname, '..', '..');
+/** The roles are run from the sources, as everything else in a test is. */
+const HOLDFAST_PROGRAM = `${join(root, 'test', 'support', 'runTypeScript.cjs')} ${join(root, 'src', 'main.ts')}`;
+
+withRabbitmq(
+  'a quick bench measures ceiling and end to end, audits what it did, and prints one object',
+  async () => {
+    const args = ['--quick', '--only', 'ceiling,e2e,paced', '--json'];
+    const { code, stdout, stderr } = await runProgram('scripts/bench.ts', args, { HOLDFAST_PROGRAM });
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stdout.trim().split('\n')).toHaveLength(1);
+    const result = JSON.parse(stdout) as BenchResult;
+    expect(result).toMatchObject({ verdict: 'PASS', clients: 8, broken: [] });
+    expect(result.points.map(({ family }) => family)).toEqual(['ceiling', 'e2e', 'e2e', 'e2e', 'e2e', 'paced']);
+    for (const point of result.points)
+      expect(point).toMatchObject({ refused: 0, orders_per_second: expect.any(Number) as number });
+    expect(result.ratios.e2e_to_ceiling).toBeGreaterThan(0);
+    expect(result.ratios.growth_5m).toBeNull();
+    expect(Object.keys(result.ratios.cpu_ms_per_order)).toEqual(
+      expect.arrayContaining(['gateway', 'orders', 'inventory', 'postgres', 'rabbitmq']),
+    );
+    expect(pointsLike(result.points, 'paced', {})[0]!.decision_ms!.p50).toBeGreaterThan(0);
+  },
+  180_000,
+);
+
+it('names a point by what tells it from others', () => {
+  expect(nameOf({ product: 'hot', lines: 1, clients: 64 })).toBe('hot, 1 line, 64 clients');
+  expect(nameOf({ clients: 64, preloaded: 5_000_000 })).toBe('64 clients, after 5,000,000 orders');
+});
+
+function uniform(rates: number[]): Measured {
+  return aPoint('e2e', { product: 'uniform', lines: 1, clients: 64 }, rates);
+}
+
+function aPoint(family: Family, setting: Setting, rates: number[]): Measured {
+  const round = (rate: number): Round => ({
+    ...{ ordersPerSecond: rate, acceptedPerSecond: rate, orders: rate, refused: 0, cpuMsPerOrder: {} },
+  });
+  return { family, setting, rounds: rates.map(round) };
+}
+
+function valueOf(name: string, measured: Measured[]): number | null | undefined {
+  return ratiosOf(measured, 64).find((ratio) => ratio.name === name)?.value;
+}
