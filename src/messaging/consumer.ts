@@ -81,13 +81,13 @@ export class Consumer {
   }
 
   /**
-   * While messages come in company, the next batch waits for more of it, as long as the last one took: each batch costs a
-   * transaction, whatever its size. Measured at full load, less than half as many transactions; a lone message never waits.
+   * While messages come in company, the next batch waits for more of it, half as long as the last one took: each batch costs a
+   * transaction, whatever its size. Measured at full load, a third fewer transactions; a lone message never waits.
    */
   private async gatherCompany(lastBatchMs: number) {
     if (this.waiting.length >= this.options.batchSizeMax || this.stopping.signal.aborted) return;
     const { signal } = this.stopping;
-    await setTimeout(Math.min(lastBatchMs, COMPANY_WAIT_MAX_MS), undefined, { signal }).catch(() => undefined);
+    await setTimeout(Math.min(lastBatchMs / 2, COMPANY_WAIT_MAX_MS), undefined, { signal }).catch(() => undefined);
   }
 
   private async settleBatch(batch: Delivery[]) {
@@ -204,8 +204,8 @@ export class Consumer {
   }
 }
 
-/** The longest wait for company, reached only where a batch takes so long anyway: what a customer does not notice. */
-const COMPANY_WAIT_MAX_MS = 40;
+/** The longest wait for company. Four times as much gains 8 % more orders a second, and lets every customer wait for it at each hop. */
+const COMPANY_WAIT_MAX_MS = 10;
 
 /** How often in a row a batch may fail before somebody in it is suspected. */
 const PATIENCE_MAX = 3;
