@@ -51,7 +51,7 @@ async function simulate(options: SimulateOptions, stage: Stage): Promise<number>
   const run = randomBytes(4).toString('hex');
   const stream = orderStream(options);
   say(headline(run, fingerprintOf(stream), options));
-  const stock = options.hot ? [Math.max(1, Math.floor(options.orders / 3))] : demandOf(stream);
+  const stock = options.hot ? [options.stock] : demandOf(stream);
   const productIds = await createProducts(stage.client, run, stock);
   try {
     await refuseOtherDatabase(stage.database, productIds, run, stage.surroundings.url);

@@ -6,6 +6,8 @@ import { type StreamShape } from './orderStream';
 
 export interface SimulateOptions extends StreamShape {
   concurrency: number;
+  /** With `hot`: units of the one product, all of which must be sold. */
+  stock: number;
   /** Where GraphQL is served; the running Holdfast's own when not given. */
   url?: string;
   rabbitmqUrl?: string;
@@ -20,7 +22,8 @@ Places orders over GraphQL, waits until all are decided, and gives a verdict tha
   --orders N          how many orders (1000)
   --concurrency N     how many are under way at a time (32)
   --seed N            the same seed gives the same orders (1)
-  --hot               every order on one product, with stock for a third of them: exactly that must be sold
+  --hot               every order on one product that is short: exactly its stock must be sold
+  --stock N           with --hot: its units (a third of the orders)
   --foreign [N]       percent of the orders that come as bare messages over RabbitMQ, as from another order service (50)
   --rabbitmq URL      the RabbitMQ for --foreign (RABBITMQ_URL)
   --lines A/B/C       percent of orders with one line, with 2 to 5, with up to 10 (70/25/5)
@@ -44,8 +47,10 @@ export function readOptions(args: string[]): SimulateOptions | undefined {
   if (hot && cancels > 0)
     throw usageFault('--hot with --cancels: a late cancel gives back a unit that nobody is left to buy. Leave one out.');
   const duplicates = percent('duplicates', values.duplicates ?? '2');
+  const orders = count('orders', values.orders ?? '1000', 1, 5_000_000);
   return {
-    orders: count('orders', values.orders ?? '1000', 1, 5_000_000),
+    orders,
+    stock: stockOf(values.stock, hot, orders),
     concurrency: count('concurrency', values.concurrency ?? '32', 1, 1_000),
     seed: count('seed', values.seed ?? '1', 0, 2 ** 32 - 1),
     hot,
@@ -66,6 +71,7 @@ const declared = {
   concurrency: { type: 'string' },
   seed: { type: 'string' },
   hot: { type: 'boolean' },
+  stock: { type: 'string' },
   foreign: { type: 'string' },
   rabbitmq: { type: 'string' },
   lines: { type: 'string' },
@@ -76,6 +82,13 @@ const declared = {
   json: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const;
+
+/** What is for sale when all want the same: fewer units than orders. */
+function stockOf(text: string | undefined, hot: boolean, orders: number): number {
+  if (text === undefined) return Math.max(1, Math.floor(orders / 3));
+  if (hot) return count('stock', text, 1, orders);
+  throw usageFault('--stock is for --hot: other runs have what their orders ask for.');
+}
 
 /** `--foreign` alone means half: parseArgs knows no value that may be left out. */
 function withShare(args: string[]): string[] {

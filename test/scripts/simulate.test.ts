@@ -80,9 +80,15 @@ describe('against a Holdfast of its own', () => {
     expect(resultOf(stdout)).toMatchObject({ verdict: 'PASS', stock: 100, sold: 100, confirmed: 100, cancelled: 200 });
   });
 
+  it('sells exactly the units of a flash sale, however many want one', async () => {
+    const { code, stdout } = await simulate(['--orders', '300', '--hot', '--stock', '30', '--json'], holdfast.environment);
+    expect(code).toBe(0);
+    expect(resultOf(stdout)).toMatchObject({ verdict: 'PASS', stock: 30, sold: 30, confirmed: 30, cancelled: 270 });
+  });
+
   it('takes its products off sale again', async () => {
     expect(await database.product.count({ where: { sku: { startsWith: 'SIM-' }, active: true } })).toBe(0);
-    expect(await database.product.count({ where: { sku: { startsWith: 'SIM-' } } })).toBe(21);
+    expect(await database.product.count({ where: { sku: { startsWith: 'SIM-' } } })).toBe(22);
   });
 
   it('fails with exit code 2, naming the orders, when the database keeps other lines than were sent', async () => {
@@ -141,6 +147,7 @@ describe('where it cannot run', () => {
     ['nothing listens', ['--url', 'http://127.0.0.1:9/graphql'], 69, /out of reach/],
     ['an option is unknown', ['--order', '3'], 64, /--order/],
     ['a number is none', ['--orders', 'many'], 64, /--orders many: must be a whole number/],
+    ['stock is given for products that are not short', ['--stock', '5'], 64, /--stock is for --hot/],
     ['the line mix makes no whole', ['--lines', '50/20/20'], 64, /must be three percentages/],
     ['there is no RabbitMQ for --foreign', ['--foreign'], 64, /no RabbitMQ to publish to.+npm start -- --broker rabbitmq/],
   ])('says so in one line when %s', async (_what, args, expected, line) => {
