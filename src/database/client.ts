@@ -74,6 +74,8 @@ function openPool(options: DatabaseOptions): Pool {
     idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 15_000,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
+    // A plan that was kept from when a table was small would read all of it once it is large: parse once, plan for what is there.
+    options: '-c plan_cache_mode=force_custom_plan',
   });
   // Without a listener the loss of an idle connection would end the process. While the pool closes, losing them is the point.
   pool.on('error', (error) => {
