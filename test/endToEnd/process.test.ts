@@ -32,6 +32,12 @@ const place = async (holdfast: HoldfastProcess, key: string) => {
   );
   return data.createOrder.id;
 };
+/** Orders at once, of which some fail when the process ends: their outcomes are awaited from the start, for a failure that nobody awaits yet ends the test. */
+function placeMany(holdfast: HoldfastProcess, count: number) {
+  const acknowledged: string[] = [];
+  const placing = Array.from({ length: count }, async (_, index) => acknowledged.push(await place(holdfast, `k-${index}`)));
+  return { acknowledged, outcomes: Promise.allSettled(placing) };
+}
 const statusOf = async (holdfast: HoldfastProcess, id: string) =>
   (await holdfast.ask<{ order: { status: string } | null }>(`{ order(id: "${id}") { status } }`)).order?.status;
 
@@ -73,11 +79,10 @@ it('prints its first screen line by line, and takes the first order', async () =
 it('killed with -9 in the middle of 300 orders and started again: every acknowledged order is there and is decided (S2.13)', async () => {
   const first = start({ INTAKE_MAX: '64' });
   await first.url();
-  const acknowledged: string[] = [];
-  const placing = Array.from({ length: 300 }, async (_, index) => acknowledged.push(await place(first, `k-${index}`)));
+  const { acknowledged, outcomes } = placeMany(first, 300);
   await eventually(() => acknowledged.length >= 60);
   await first.end('SIGKILL');
-  await Promise.allSettled(placing);
+  await outcomes;
   const known = [...acknowledged];
 
   const second = start();
@@ -97,11 +102,10 @@ it('killed with -9 in the middle of 300 orders and started again: every acknowle
 it('SIGTERM under load: what was acknowledged is decided before it ends, and nothing is left for the next start', async () => {
   const first = start();
   await first.url();
-  const acknowledged: string[] = [];
-  const placing = Array.from({ length: 200 }, async (_, index) => acknowledged.push(await place(first, `k-${index}`)));
+  const { acknowledged, outcomes } = placeMany(first, 200);
   await eventually(() => acknowledged.length >= 20);
   expect(await first.end('SIGTERM')).toBe(0);
-  await Promise.allSettled(placing);
+  await outcomes;
   expect(first.screen()).toContain('roles stopped, 0 messages unsettled\nstopped');
 
   const second = start();
