@@ -6,8 +6,10 @@ import type * as stockModule from '../src/inventory/stock';
 import { type Stock } from '../src/inventory/stock';
 import type * as stockRowsModule from '../src/inventory/stockRows';
 import { type Broker, type Delivery } from '../src/messaging/broker';
-import type * as acksModule from '../src/messaging/brokers/acks';
+import { type AmqpMessage } from '../src/messaging/brokers/amqp';
 import type * as rabbitmqModule from '../src/messaging/brokers/rabbitmq';
+import type * as deliveryModule from '../src/messaging/brokers/rabbitmqDelivery';
+import { type DeliveryOptions, type Settlement } from '../src/messaging/brokers/rabbitmqDelivery';
 import type * as consumerModule from '../src/messaging/consumer';
 import { type ConsumerOptions } from '../src/messaging/consumer';
 import type * as outboxModule from '../src/messaging/outbox';
@@ -242,12 +244,14 @@ function notMandatory(): void {
 }
 
 function ackOnAnotherChannel(): void {
-  let latest: acksModule.Acks;
-  substitute<typeof acksModule>('src/messaging/brokers/acks', ({ createAcks }) => ({
-    createAcks: (send) => {
-      const acks = createAcks(send);
-      latest = acks;
-      return { ...acks, ack: (tag) => latest.ack(tag) };
+  const latest = new Map<string, Settlement>();
+  substitute<typeof deliveryModule>('src/messaging/brokers/rabbitmqDelivery', ({ RabbitmqDelivery }) => ({
+    RabbitmqDelivery: class extends RabbitmqDelivery {
+      constructor(message: AmqpMessage, settlement: Settlement, options: DeliveryOptions) {
+        const ack = (tag: number) => latest.get(options.queue)!.acks.ack(tag);
+        super(message, { ...settlement, acks: { ...settlement.acks, ack } }, options);
+        latest.set(options.queue, settlement);
+      }
     },
   }));
 }

@@ -5,8 +5,8 @@ import { Ending, exitCodes, outOfReach } from '../exit';
 /** Talks GraphQL to a gateway, or to several in turn, over kept-alive connections. */
 export interface Client {
   /**
-   * The data of an operation. What a gateway that restarts brings (a broken connection, 5xx, SERVICE_UNAVAILABLE) is tried again
-   * until `retryMs` have passed, then ends the script as out of reach. Only for what is safe to repeat.
+   * The data of an operation. What a gateway that restarts or was halted brings (a broken connection, 408, 429, 5xx,
+   * SERVICE_UNAVAILABLE) is tried again until `retryMs` have passed, then ends the script as out of reach. Only for what is safe to repeat.
    * Throws RefusedRequest for an answer that trying again would not change.
    */
   ask<Data>(query: string, variables?: Record<string, unknown>, retryMs?: number): Promise<Data>;
@@ -57,7 +57,7 @@ export function createClient({ urls, connections, retryMs: defaultRetryMs, signa
     const text = await response.body.text();
     const { data, errors } = parse<Data>(text, response.statusCode, url);
     const fault = errors?.find((error) => transient.includes(error.extensions?.code ?? ''));
-    if (fault || response.statusCode >= 500) return { trouble: fault?.message ?? `it answers ${response.statusCode}` };
+    if (fault || isPassing(response.statusCode)) return { trouble: fault?.message ?? `it answers ${response.statusCode}` };
     if (errors) throw new RefusedRequest(errors[0]?.message ?? 'refused without a reason');
     return { data: data as Data };
   }
@@ -78,6 +78,9 @@ function gatewayAt(url: string, connections: number): Gateway {
   return { url, path: pathname + search, pool };
 }
 
+/** 408: a gateway that was frozen finds requests overdue that it had no time to read. */
+const isPassing = (status: number) => status === 408 || status === 429 || status >= 500;
+
 const transient = ['SERVICE_UNAVAILABLE', 'INTERNAL', 'RATE_LIMITED'];
 
 interface GraphqlAnswer<Data> {
@@ -92,7 +95,7 @@ function parse<Data>(text: string, status: number, url: string): GraphqlAnswer<D
   } catch {
     // Said below: not JSON is no GraphQL either.
   }
-  if (status >= 500) return {};
+  if (isPassing(status)) return {};
   throw outOfReach(`${url} answers ${status}, but not as GraphQL does. Is it Holdfast's /graphql?`);
 }
 
