@@ -248,7 +248,11 @@ function ackOnAnotherChannel(): void {
   substitute<typeof deliveryModule>('src/messaging/brokers/rabbitmqDelivery', ({ RabbitmqDelivery }) => ({
     RabbitmqDelivery: class extends RabbitmqDelivery {
       constructor(message: AmqpMessage, settlement: Settlement, options: DeliveryOptions) {
-        const ack = (tag: number) => latest.get(options.queue)!.acks.ack(tag);
+        const ack = (tag: number) => {
+          const successor = latest.get(options.queue)!;
+          if (successor.isOpen()) successor.acks.ack(tag);
+          else setTimeout(ack, 20, tag).unref();
+        };
         super(message, { ...settlement, acks: { ...settlement.acks, ack } }, options);
         latest.set(options.queue, settlement);
       }
