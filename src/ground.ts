@@ -47,6 +47,7 @@ export async function layGround(options: GroundOptions): Promise<LaidGround> {
   const database = openDatabase({
     url: databaseUrl,
     poolSize: config.DATABASE_POOL_SIZE,
+    byIndex: true,
     applicationName,
     log: databaseLog(log),
   });

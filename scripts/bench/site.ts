@@ -106,13 +106,11 @@ async function siteOf({ name, brokerUrl, gatewayUrls, crew, databaseUrl, serverP
   };
 }
 
-/** The one that follows indexes does so whatever the statistics say: what it looks up is few rows of many. */
+/** One for looking on while it runs, and one for what reads everything. */
 function openConnections(url: string) {
   const shared = { applicationName: 'holdfast bench', statementTimeoutMs: 900_000, poolSize: 1 };
-  const byIndex = new URL(url);
-  byIndex.searchParams.set('options', '-c enable_seqscan=off');
   const database = openDatabase({ ...shared, url });
-  const watch = openDatabase({ ...shared, url: byIndex.href });
+  const watch = openDatabase({ ...shared, url, byIndex: true });
   let closed: Promise<unknown> | undefined;
   const close = async () => void (await (closed ??= Promise.all([database.close(), watch.close()])));
   return { database, watch, close };

@@ -31,6 +31,11 @@ export interface DatabaseOptions {
   url: string;
   /** Connections at most; each busy transaction holds one. */
   poolSize: number;
+  /**
+   * For a program that looks up few rows of large tables, again and again: each statement is parsed and planned once a connection,
+   * and its plan goes by index whatever size the tables had then. Not for reports that read everything.
+   */
+  byIndex?: boolean;
   /** Shown in `pg_stat_activity`, to tell the roles apart. */
   applicationName?: string;
   /** How long a caller waits for a free or new connection before it is told that the database is unavailable. */
@@ -64,8 +69,7 @@ export function openDatabase(options: DatabaseOptions): Database {
 function openPool(options: DatabaseOptions): Pool {
   const { log = silent, statementTimeoutMs = 10_000 } = options;
   const pool = new Pool({
-    connectionString: plainUrl(options.url),
-    Client: inspectingClient(refuseSilentRollback, rememberStatements()),
+    ...planning(options),
     max: options.poolSize,
     application_name: options.applicationName ?? 'holdfast',
     connectionTimeoutMillis: options.connectionTimeoutMs ?? 5_000,
@@ -74,8 +78,6 @@ function openPool(options: DatabaseOptions): Pool {
     idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? 15_000,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
-    // A plan that was kept from when a table was small would read all of it once it is large: parse once, plan for what is there.
-    options: '-c plan_cache_mode=force_custom_plan',
   });
   // Without a listener the loss of an idle connection would end the process. While the pool closes, losing them is the point.
   pool.on('error', (error) => {
@@ -87,6 +89,23 @@ function openPool(options: DatabaseOptions): Pool {
     endWhenSilent(client, statementTimeoutMs + silenceMarginMs);
   });
   return pool;
+}
+
+/**
+ * Planning anew for each batch costs half as much again as all that Postgres does for an order; a plan that is kept would go on
+ * reading the whole of a table that was small when the plan was made. So plans are kept, and none may read a table in its order
+ * on disk or merge along a whole index. Options that the URL carries are kept as well.
+ */
+function planning({ url, byIndex = false }: DatabaseOptions) {
+  if (!byIndex) return { connectionString: plainUrl(url), Client: inspectingClient(refuseSilentRollback) };
+  const plain = new URL(plainUrl(url));
+  const given = plain.searchParams.get('options') ?? '';
+  plain.searchParams.delete('options');
+  return {
+    connectionString: plain.href,
+    Client: inspectingClient(refuseSilentRollback, rememberStatements()),
+    options: `-c enable_seqscan=off -c enable_mergejoin=off -c jit=off ${given}`.trim(),
+  };
 }
 
 /**

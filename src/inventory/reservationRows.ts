@@ -34,37 +34,38 @@ export async function findReservations(tx: Transaction, orderIds: string[]): Pro
 }
 
 /**
- * Writes reservations with their lines, and returns how many were new: the primary key lets each order be answered once, ever.
- * Rows go in by order id, so that two workers with the same orders wait for one another and never deadlock. Lines are written
- * only when every reservation was new; otherwise the caller starts over.
+ * Writes reservations with their lines in one statement, and returns how many were new: the primary key lets each order be answered
+ * once, ever. Rows go in by order id, so that two workers with the same orders wait for one another and never deadlock. An order
+ * that was answered meanwhile is left out, lines and all; the caller then starts over.
  */
 export async function insertReservations(tx: Transaction, reservations: NewReservation[]): Promise<number> {
   if (reservations.length === 0) return 0;
-  const inserted = await tx.$executeRaw`
-    INSERT INTO inventory.reservations (order_id, status, answer)
-    SELECT order_id, status::inventory.reservation_status, answer::json
-    FROM unnest(
-      ${reservations.map((reservation) => reservation.orderId)}::text[],
-      ${reservations.map((reservation) => reservation.status)}::text[],
-      ${reservations.map((reservation) => reservation.answer)}::text[]
-    ) AS reservation(order_id, status, answer)
-    ORDER BY order_id
-    ON CONFLICT (order_id) DO NOTHING`;
-  if (inserted === reservations.length) await insertLines(tx, reservations);
-  return inserted;
-}
-
-async function insertLines(tx: Transaction, reservations: NewReservation[]): Promise<void> {
   const lines = reservations.flatMap(({ orderId, lines }) => lines.map((line) => ({ orderId, ...line })));
-  if (lines.length === 0) return;
-  await tx.$executeRaw`
-    INSERT INTO inventory.reservation_lines (order_id, product_id, quantity, unit_price_minor)
-    SELECT * FROM unnest(
-      ${lines.map((line) => line.orderId)}::text[],
-      ${lines.map((line) => line.productId)}::int[],
-      ${lines.map((line) => line.quantity)}::int[],
-      ${lines.map((line) => line.unitPrice)}::bigint[]
-    )`;
+  const [row] = await tx.$queryRaw<{ inserted: number }[]>`
+    WITH inserted AS (
+      INSERT INTO inventory.reservations (order_id, status, answer)
+      SELECT order_id, status::inventory.reservation_status, answer::json
+      FROM unnest(
+        ${reservations.map((reservation) => reservation.orderId)}::text[],
+        ${reservations.map((reservation) => reservation.status)}::text[],
+        ${reservations.map((reservation) => reservation.answer)}::text[]
+      ) AS reservation(order_id, status, answer)
+      ORDER BY order_id
+      ON CONFLICT (order_id) DO NOTHING
+      RETURNING order_id
+    ), held AS (
+      INSERT INTO inventory.reservation_lines (order_id, product_id, quantity, unit_price_minor)
+      SELECT order_id, product_id, quantity, unit_price
+      FROM unnest(
+        ${lines.map((line) => line.orderId)}::text[],
+        ${lines.map((line) => line.productId)}::int[],
+        ${lines.map((line) => line.quantity)}::int[],
+        ${lines.map((line) => line.unitPrice)}::bigint[]
+      ) AS line(order_id, product_id, quantity, unit_price)
+      JOIN inserted USING (order_id)
+    )
+    SELECT count(*)::int AS inserted FROM inserted`;
+  return row!.inserted;
 }
 
 /** The products that these orders hold or held. Nothing is locked: what is read here tells which stock to lock first. */

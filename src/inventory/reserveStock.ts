@@ -13,14 +13,16 @@ import { lockStock, move, type Movement } from './stockRows';
 export function reserveStock(newId: () => string): Handler<'OrderCreated'> {
   return async (tx, batch) => {
     const wishes = firstOfEach(batch.map(({ body }) => toWish(body)));
+    const orderIds = wishes.map((wish) => wish.orderId);
+    // Most batches hold news only, and then nothing but the decision is done under the locks: an order that is answered in between
+    // makes the insert start over.
+    const isRepeated = (await findReservations(tx, orderIds)).size > 0;
     const stock = await lockStock(
       tx,
       wishes.flatMap((wish) => wish.lines.map((line) => line.productId)),
     );
-    const answers = await findReservations(
-      tx,
-      wishes.map((wish) => wish.orderId),
-    );
+    // A repeated question is answered from what is read under the locks: by then the order may have been let go.
+    const answers = isRepeated ? await findReservations(tx, orderIds) : new Map<string, Answer>();
     const decisions = decideReservations(
       stock,
       wishes.filter((wish) => !answers.has(wish.orderId)),

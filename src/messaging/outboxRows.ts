@@ -77,7 +77,8 @@ export async function claimDue(
   return transaction(database, async (tx) => {
     // An outbox grows from nothing faster than its statistics: on stale ones the planner would join row by row, and be quadratic.
     await tx.$executeRaw`
-      SELECT pg_advisory_xact_lock(hashtext(${`holdfast.outbox.${schema}`})), set_config('enable_nestloop', 'off', true)`;
+      SELECT pg_advisory_xact_lock(hashtext(${`holdfast.outbox.${schema}`})),
+             set_config('enable_nestloop', 'off', true), set_config('enable_seqscan', 'on', true)`;
     const rows = await tx.$queryRaw<ClaimedRow[]>`
       WITH due AS (
         SELECT candidate.position FROM ${table} AS candidate

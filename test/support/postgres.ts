@@ -6,7 +6,7 @@ import { plainUrl } from '../../src/database/url';
 
 export interface TestDatabase {
   url: string;
-  /** Open, with a pool of ten. */
+  /** Open, with a pool of ten and by index, as the roles have it. */
   database: Database;
   /** Closes `database` and removes what it stood for, whoever is still connected. */
   drop: () => Promise<void>;
@@ -18,7 +18,7 @@ export async function createTestDatabase(options: Partial<DatabaseOptions> = {})
   const name = `holdfast_test_${randomBytes(6).toString('hex')}`;
   await onMaintenanceDatabase(template.href, `CREATE DATABASE ${name} TEMPLATE ${template.pathname.slice(1)}`);
   const url = plainUrl(template.href, name);
-  const database = openDatabase({ url, poolSize: 10, ...options });
+  const database = openDatabase({ url, poolSize: 10, byIndex: true, ...options });
   return {
     url,
     database,

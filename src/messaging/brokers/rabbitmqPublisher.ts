@@ -35,6 +35,8 @@ export class Publisher {
   /** Exchanges seen on the broker: publishing to a missing one would close the channel under everyone else's messages. */
   private readonly known = new Set<string>(['']);
   private readonly checks = new Map<string, Promise<void>>();
+  /** Of all that is under way, the copies of our own. */
+  private uncounted = 0;
   private openedAt = 0;
   private lastNumber = 0;
   private lastConfirmAt = 0;
@@ -62,12 +64,15 @@ export class Publisher {
     if (this.closed) throw new UnconfirmedError('the broker connection is closed');
     if (!this.known.has(outgoing.exchange)) await this.check(outgoing.exchange);
     if (this.closed) throw new UnconfirmedError('the broker connection was closed meanwhile');
-    return new Promise((resolve, reject) => {
+    const outcome = new Promise<void>((resolve, reject) => {
       const number = ++this.lastNumber;
       this.waiting.add({ outgoing, number, since: performance.now(), returned: false, resolve, reject });
       this.armSweep();
       this.pump();
     });
+    if (!outgoing.uncounted) return outcome;
+    this.uncounted++;
+    return outcome.finally(() => this.uncounted--);
   }
 
   /** These exchanges are known to exist. */
@@ -80,10 +85,7 @@ export class Publisher {
   }
 
   unsettled(): number {
-    let count = 0;
-    for (const { outgoing } of this.inFlight.values()) if (!outgoing.uncounted) count += 1;
-    for (const { outgoing } of this.waiting) if (!outgoing.uncounted) count += 1;
-    return count;
+    return Math.max(0, this.inFlight.size + this.waiting.size - this.uncounted);
   }
 
   /** Sends what was held back while the broker blocked us. */
