@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as startTimer } from 'node:timers';
+import { setTimeout } from 'node:timers/promises';
 
 import { exchanges, queues, routes } from '../../src/contracts';
 import { below, pick, type Random } from '../random';
@@ -20,6 +22,8 @@ export interface Scene {
   tap: Tap;
   /** The ids of the poison that was sent; each must be one dead letter at the end. */
   poison: string[];
+  /** Waits, and no longer when the run is interrupted: what is under way then heals at once. */
+  pause: (seconds: number) => Promise<unknown>;
 }
 
 /** Everything the harness can do to Holdfast. Names are those of the report. */
@@ -102,7 +106,7 @@ export function startStorm(scene: Scene, random: Random, options: StormOptions):
       // From half the mean to one and a half of it.
       const gapMs = options.everySeconds * 1_000 * (0.5 + random());
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, gapMs);
+        const timer = startTimer(resolve, gapMs);
         wake = () => (clearTimeout(timer), resolve());
       });
       const isEarly = log.length / options.limit > options.progress();
@@ -144,7 +148,7 @@ async function killRole(_scene: Scene, _random: Random, member: FleetMember) {
 }
 
 /** Longer than a lease at times: then another has taken over what the frozen one believes to be its own. */
-async function freezeRole(_scene: Scene, random: Random, member: FleetMember) {
+async function freezeRole({ pause }: Scene, random: Random, member: FleetMember) {
   const seconds = 2 + below(13, random);
   member.signal('SIGSTOP');
   await pause(seconds);
@@ -163,7 +167,7 @@ async function wrongClock(_scene: Scene, random: Random, member: FleetMember) {
   return `${member.name} by ${hours} h`;
 }
 
-async function cutWire(_scene: Scene, random: Random, member: FleetMember) {
+async function cutWire({ pause }: Scene, random: Random, member: FleetMember) {
   const to = pick(['postgres', 'rabbitmq'] as const, random);
   const seconds = below(4, random);
   member.wires[to].cut();
@@ -172,7 +176,7 @@ async function cutWire(_scene: Scene, random: Random, member: FleetMember) {
   return `${member.name} to ${to} for ${seconds} s`;
 }
 
-async function blackHole(_scene: Scene, random: Random, member: FleetMember) {
+async function blackHole({ pause }: Scene, random: Random, member: FleetMember) {
   const to = pick(['postgres', 'rabbitmq'] as const, random);
   const seconds = 3 + below(12, random);
   member.wires[to].blackHole();
@@ -181,7 +185,7 @@ async function blackHole(_scene: Scene, random: Random, member: FleetMember) {
   return `${member.name} to ${to} for ${seconds} s`;
 }
 
-async function bounceBroker({ world: { broker } }: Scene, how: 'stop' | 'kill9', awaySeconds: number) {
+async function bounceBroker({ world: { broker }, pause }: Scene, how: 'stop' | 'kill9', awaySeconds: number) {
   await broker.end(how);
   await pause(awaySeconds);
   await broker.start();
@@ -189,7 +193,7 @@ async function bounceBroker({ world: { broker } }: Scene, how: 'stop' | 'kill9',
 }
 
 /** Publishers are blocked, consumers are not. */
-async function memoryAlarm({ world: { broker } }: Scene, random: Random) {
+async function memoryAlarm({ world: { broker }, pause }: Scene, random: Random) {
   const seconds = 3 + below(6, random);
   await broker.control('set_vm_memory_high_watermark', '0.0001');
   await pause(seconds);
@@ -201,7 +205,7 @@ async function memoryAlarm({ world: { broker } }: Scene, random: Random) {
  * A queue loses its binding, on a broker without the policy that catches what is unrouted: what is published for it then must
  * come back to its publisher and be published again.
  */
-async function unbind({ world: { broker } }: Scene, random: Random) {
+async function unbind({ world: { broker }, pause }: Scene, random: Random) {
   const [type, queue] = pick(boundQueues, random);
   const { exchange, key } = routes[type];
   const evaluate = (expression: string) => broker.control('eval', expression);
@@ -230,7 +234,7 @@ const boundQueues = [
   ['StockReserved', queues.stockReplies],
 ] as const;
 
-async function bouncePostgres({ world: { postgres, database } }: Scene, signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL') {
+async function bouncePostgres({ world: { postgres, database }, pause }: Scene, signal: 'SIGINT' | 'SIGQUIT' | 'SIGKILL') {
   postgres.end(signal);
   const startedAt = performance.now();
   await pause(0.5);
@@ -260,7 +264,7 @@ async function deliverAgain({ tap }: Scene, random: Random) {
   return `${copies.length} messages`;
 }
 
-async function sendPoison({ tap, poison }: Scene, random: Random) {
+async function sendPoison({ tap, poison, pause }: Scene, random: Random) {
   const messages = Array.from({ length: 6 }, () => poisonFor(pick(workQueues, random), random));
   const outcomes = messages.map(async (publication) => {
     poison.push(publication.properties.messageId);
@@ -308,10 +312,6 @@ const poisons = [
   '{"event":"OrderFulfilled","order_id":"an order that nobody knows"}',
 ];
 
-function pause(seconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
-}
-
 async function withinSeconds(seconds: number, work: Promise<unknown>): Promise<void> {
-  await Promise.race([work, pause(seconds)]);
+  await Promise.race([work, setTimeout(seconds * 1_000)]);
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { createClient } from '../simulate/client';
 import { standing } from '../simulate/decisions';
@@ -57,7 +58,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     keep = result.verdict === 'FAIL' && options.keepFolder !== false;
     return { ...result, seconds: secondsSince(startedAt), folder: keep ? world.folder : undefined };
   } finally {
-    await world.close({ keep });
+    await world.close({ keep: keep && !options.signal.aborted });
   }
 }
 
@@ -71,7 +72,8 @@ async function attack(world: World, options: ChaosOptions): Promise<Omit<ChaosRe
   try {
     const secondsMin = options.faults * options.everySeconds;
     const workload = await prepareWorkload({ seed, orders, clients, secondsMin, client, journal, signal });
-    const scene: Scene = { world, tap, poison: [] };
+    const pause = (seconds: number) => sleep(seconds * 1_000, undefined, { signal }).catch(() => undefined);
+    const scene: Scene = { world, tap, poison: [], pause };
     const { struck, violations, redelivered } = await underFaults(scene, workload, random, options);
     await journal.close();
     const { customers, productIds } = workload;
@@ -106,8 +108,9 @@ async function underFaults(scene: Scene, workload: Workload, random: () => numbe
   });
   try {
     await workload.run();
-    await storm.heal();
   } finally {
+    // However it ends: a fault that goes on would bring back a broker that was just taken down.
+    await storm.heal();
     await progress.stop();
   }
   return { struck: storm.log, violations: await guard.stop(), redelivered: await redelivered.stop() };

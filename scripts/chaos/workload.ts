@@ -58,6 +58,8 @@ export async function prepareWorkload(options: WorkloadOptions): Promise<Workloa
 class Customers {
   private readonly random: Random;
   private readonly secondThoughts = new Set<Promise<void>>();
+  /** Why second thoughts came to nothing; the first ends the run. */
+  private readonly failures: unknown[] = [];
 
   constructor(
     private readonly options: WorkloadOptions,
@@ -74,7 +76,7 @@ class Customers {
     const paceMs = (secondsMin * 1_000) / this.stream.length;
     let next = 0;
     const order = async () => {
-      while (next < this.stream.length && !signal.aborted) {
+      while (next < this.stream.length && !signal.aborted && this.failures.length === 0) {
         const number = next++;
         const early = startedAt + number * paceMs - performance.now();
         if (early > 0) await pause(early);
@@ -84,6 +86,7 @@ class Customers {
     };
     await Promise.all(Array.from({ length: clients }, order));
     while (this.secondThoughts.size > 0) await Promise.all(this.secondThoughts);
+    if (this.failures.length > 0) throw this.failures[0];
   }
 
   private async place(planned: PlannedOrder): Promise<void> {
@@ -121,6 +124,7 @@ class Customers {
   private later(work: () => Promise<void>) {
     const thought: Promise<void> = pause(below(SECOND_THOUGHTS_MS, this.random))
       .then(work)
+      .catch((error: unknown) => void this.failures.push(error))
       .finally(() => this.secondThoughts.delete(thought));
     this.secondThoughts.add(thought);
   }
