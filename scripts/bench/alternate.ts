@@ -1,15 +1,24 @@
 import { refuseToGoOn } from './interruption';
-import { nameOf, type Measured, type Point } from './round';
+import { nameOf, type Family, type Measured, type Point } from './round';
 import { type Stage } from './stage';
 
-/** One round of each that counts for nothing: the first of a process finds its code not yet compiled. */
+/**
+ * Rounds that count for nothing: the first of a process finds its code not yet compiled, and the roles, which have much more of it
+ * than a bare Apollo, take some ten thousand orders until all that is hot is compiled for good.
+ */
 export async function warm(stage: Stage, points: Point[]): Promise<void> {
   for (const point of points) {
-    refuseToGoOn(stage.signal);
-    stage.progress.note(`warming up: ${point.family} ${nameOf(point.setting)}`);
-    await point.run();
+    const rounds = throughRoles.includes(point.family) ? WARM_ROUNDS : 1;
+    for (let round = 1; round <= rounds; round++) {
+      refuseToGoOn(stage.signal);
+      stage.progress.note(`warming up: ${point.family} ${nameOf(point.setting)}`);
+      await point.run();
+    }
   }
 }
+
+const throughRoles: Family[] = ['e2e', 'embedded', 'growth'];
+const WARM_ROUNDS = 5;
 
 /**
  * Measures every point once, then every point again: a machine that grows slower or faster meanwhile does so for all of them, and a

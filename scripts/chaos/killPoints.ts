@@ -169,7 +169,8 @@ async function openDatabaseOf({ dataDir }: EmbeddedHoldfast): Promise<Database> 
 }
 
 const CLIENTS = 30;
-const RETRY_MS = 120_000;
+/** Far longer than both gateways can be down at once, also on a busy machine: a client's patience is not what is tried here. */
+const RETRY_MS = 600_000;
 
 /** Which role passes a point. Every role has a relay: they take turns. */
 function roleOf(point: FailpointName): FleetRole {

@@ -59,6 +59,16 @@ const fill = (count: number) => database.$executeRaw`
   SELECT gen_random_uuid(), 'O-' || number, 'OrderFulfilled', '{"event":"OrderFulfilled","order_id":"O"}', 'c',
          clock_timestamp() - interval '1 second'
   FROM generate_series(1, ${count}::int) AS number`;
+const waitingSessions = async () => {
+  const [row] = await database.$queryRaw<{ waiting: number }[]>`
+    SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  return row!.waiting;
+};
+const deadlocks = async () => {
+  const [row] = await database.$queryRaw<{ deadlocks: number }[]>`
+    SELECT deadlocks::int AS deadlocks FROM pg_stat_database WHERE datname = current_database()`;
+  return row!.deadlocks;
+};
 const after = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 it('a backlog is swept as fast as the broker takes it, not a batch per interval', async () => {
@@ -68,6 +78,25 @@ it('a backlog is swept as fast as the broker takes it, not a batch per interval'
   await relayOn(broker).start();
   await eventually(async () => (await outboxLag(database, 'orders')).pending === 0);
   expect(broker.published).toHaveLength(3_000);
+});
+
+it('removal that meets another relay halfway is broken off by Postgres, tried again, and then complete', async () => {
+  await fill(2);
+  const rows = await database.$queryRaw<{ position: bigint }[]>`SELECT position FROM orders.outbox ORDER BY position`;
+  const [first, second] = rows.map(({ position }) => position) as [bigint, bigint];
+  let removal: Promise<void> | undefined;
+  const deadlocksBefore = await deadlocks();
+  await database.$transaction(async (tx) => {
+    const lock = (position: bigint) => tx.$queryRaw`SELECT FROM orders.outbox WHERE position = ${position} FOR UPDATE`;
+    await lock(second);
+    // Has the first row and waits for the second; the one who waits longest is the one whom Postgres breaks off.
+    removal = removePublished(database, 'orders', [first, second]);
+    await eventually(async () => (await waitingSessions()) === 1);
+    await lock(first);
+  });
+  await removal;
+  expect((await outboxLag(database, 'orders')).pending).toBe(0);
+  expect(await eventually(async () => (await deadlocks()) - deadlocksBefore)).toBe(1);
 });
 
 it('a start does not wait for a backlog that cannot be published: it would never be over', async () => {

@@ -1,6 +1,7 @@
 import { connect as amqpConnect, type Channel, type ChannelModel } from 'amqplib';
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Broker, type Delivery, type Publication, type Topology, UnconfirmedError } from '../../../src/messaging/broker';
@@ -392,6 +393,14 @@ suite('the RabbitMQ broker', () => {
       proxy.heal();
       await Promise.all(outcomes);
       await eventually(() => seen.length >= 250);
+    });
+
+    it('what one turn publishes goes out in a few writes to the socket, not in one for each', async () => {
+      const broker = await openWithQueue();
+      const written = jest.spyOn(Socket.prototype as unknown as { _writeGeneric(): void }, '_writeGeneric');
+      await Promise.all(Array.from({ length: 100 }, (_, index) => broker.publish(message(queue, String(index)))));
+      expect(written.mock.calls.length).toBeLessThan(20);
+      expect(await broker.depth(queue)).toMatchObject({ ready: 100 });
     });
 
     it('trap 6: a confirm that never comes ends in its own timeout, and the silent connection is replaced', async () => {
