@@ -68,7 +68,8 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     },
     async close() {
       state = 'cut';
-      resetAll();
+      // Not reset: Node can lose a handle over that (a socket whose end is under way), and then never finishes its own exit.
+      sockets.forEach((socket) => socket.destroy());
       await new Promise((resolve) => server.close(resolve));
     },
   };
