@@ -22,13 +22,13 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
   let connections = 0;
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
-    if (state === 'cut') return void client.resetAndDestroy();
+    if (state === 'cut') return reset(client);
     connections += 1;
     const upstream = createConnection(target);
     let bytes = 0;
     upstream.on('data', (data) => {
       bytes += data.length;
-      if (bytes >= bytesMax) client.resetAndDestroy();
+      if (bytes >= bytesMax) reset(client);
     });
     for (const [from, to] of [
       [client, upstream],
@@ -45,8 +45,7 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     }
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  // One that is not connected yet would first wait to be, in order to be reset.
-  const resetAll = () => sockets.forEach((socket) => (socket.connecting ? socket.destroy() : socket.resetAndDestroy()));
+  const resetAll = () => sockets.forEach(reset);
   return {
     port: (server.address() as AddressInfo).port,
     cut() {
@@ -68,9 +67,17 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     },
     async close() {
       state = 'cut';
-      // Not reset: Node can lose a handle over that (a socket whose end is under way), and then never finishes its own exit.
-      sockets.forEach((socket) => socket.destroy());
+      resetAll();
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/**
+ * One that is not connected yet would first wait to be, in order to be reset; and of one whose end is under way Node loses the handle
+ * (seen on 20.20), and then never finishes its own exit.
+ */
+function reset(socket: Socket): void {
+  if (socket.connecting || socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
