@@ -3,7 +3,7 @@ import { type Socket } from 'node:net';
 import { Pool, type PoolClient, type QueryResult } from 'pg';
 
 import { PrismaClient, type Prisma } from '../generated/prisma/client';
-import { inspectingClient } from './inspectingClient';
+import { inspectingClient, type Inspect } from './inspectingClient';
 import { silent, type DatabaseLog } from './log';
 import { rememberStatements } from './preparedStatements';
 import { plainUrl } from './url';
@@ -14,6 +14,8 @@ export type Database = PrismaClient & {
   close(): Promise<void>;
   /** How the pool stands this moment, for metrics and health. */
   connections(): Connections;
+  /** How long ago the server last answered a statement, in milliseconds; Infinity before the first. */
+  silentMs(): number;
 };
 
 /** What `transaction()` hands to its work: models, `$queryRaw`, `$executeRaw`, but no nested transaction. */
@@ -52,7 +54,11 @@ export interface DatabaseOptions {
 /** Opens no connection yet: the first statement does. */
 export function openDatabase(options: DatabaseOptions): Database {
   const { log = silent } = options;
-  const pool = openPool(options);
+  let answeredAt = -Infinity;
+  const pool = openPool(options, (result, statement) => {
+    answeredAt = performance.now();
+    refuseSilentRollback(result, statement);
+  });
   const adapter = new PrismaPg(pool, {
     onConnectionError: (error) => log('warn', 'A database connection was lost inside a transaction', { reason: error.message }),
   });
@@ -63,13 +69,14 @@ export function openDatabase(options: DatabaseOptions): Database {
       await pool.end();
     },
     connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount, sizeMax: options.poolSize }),
+    silentMs: () => performance.now() - answeredAt,
   });
 }
 
-function openPool(options: DatabaseOptions): Pool {
+function openPool(options: DatabaseOptions, inspect: Inspect): Pool {
   const { log = silent, statementTimeoutMs = 10_000 } = options;
   const pool = new Pool({
-    ...planning(options),
+    ...planning(options, inspect),
     max: options.poolSize,
     application_name: options.applicationName ?? 'holdfast',
     connectionTimeoutMillis: options.connectionTimeoutMs ?? 5_000,
@@ -96,14 +103,14 @@ function openPool(options: DatabaseOptions): Pool {
  * reading the whole of a table that was small when the plan was made. So plans are kept, and none may read a table in its order
  * on disk or merge along a whole index. Options that the URL carries are kept as well.
  */
-function planning({ url, byIndex = false }: DatabaseOptions) {
-  if (!byIndex) return { connectionString: plainUrl(url), Client: inspectingClient(refuseSilentRollback) };
+function planning({ url, byIndex = false }: DatabaseOptions, inspect: Inspect) {
+  if (!byIndex) return { connectionString: plainUrl(url), Client: inspectingClient(inspect) };
   const plain = new URL(plainUrl(url));
   const given = plain.searchParams.get('options') ?? '';
   plain.searchParams.delete('options');
   return {
     connectionString: plain.href,
-    Client: inspectingClient(refuseSilentRollback, rememberStatements()),
+    Client: inspectingClient(inspect, rememberStatements()),
     options: `-c enable_seqscan=off -c enable_mergejoin=off -c jit=off ${given}`.trim(),
   };
 }

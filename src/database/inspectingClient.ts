@@ -1,7 +1,7 @@
 import { Client, type QueryResult } from 'pg';
 
 /** Gets the outcome and the statement it belongs to. */
-type Inspect = (result: QueryResult, statement: string) => void;
+export type Inspect = (result: QueryResult, statement: string) => void;
 
 /** The name under which the server keeps a statement prepared; undefined for one that is better planned anew each time. */
 export type NameStatement = (statement: string) => string | undefined;
