@@ -51,6 +51,7 @@ function classBySqlState(sqlState: string): DatabaseErrorClass {
 }
 
 const classBySqlStateExactly = new Map<string, DatabaseErrorClass>([
+  ['0A000', 'retry'], // a plan from before a migration, which is forgotten now; nothing else of ours is unsupported
   ['40001', 'retry'], // serialization failure
   ['40P01', 'retry'], // deadlock
   ['40003', 'unknown-outcome'], // statement completion unknown

@@ -1,28 +1,38 @@
 import { Client, type QueryResult } from 'pg';
 
+import { type StatementNames } from './preparedStatements';
+
 /** Gets the outcome and the statement it belongs to. */
 export type Inspect = (result: QueryResult, statement: string) => void;
 
-/** The name under which the server keeps a statement prepared; undefined for one that is better planned anew each time. */
-export type NameStatement = (statement: string) => string | undefined;
-
 /**
  * A class of pg clients that show each result to `inspect` before the caller gets it. What `inspect` throws becomes the error of
- * that statement. Statements with parameters are prepared under the name that `nameOf` gives. For a pool's `Client` option, where
- * neither pg nor Prisma's adapter has a hook that every statement passes.
+ * that statement. Statements with parameters are prepared under the names that are given for them. For a pool's `Client` option,
+ * where neither pg nor Prisma's adapter has a hook that every statement passes.
  */
-export function inspectingClient(inspect: Inspect, nameOf: NameStatement = () => undefined): typeof Client {
+export function inspectingClient(inspect: Inspect, names?: StatementNames): typeof Client {
   return class extends Client {
     // pg has twelve overloads of query; all end in a callback or return a promise.
     override query(...args: unknown[]): never {
-      if (isNamable(args[0])) args[0].name ??= nameOf(args[0].text);
+      if (names && isNamable(args[0])) args[0].name ??= names.nameOf(args[0].text);
       const query = super.query.bind(this) as unknown as (...args: unknown[]) => Promise<Outcome> | undefined;
-      const check = checkWith(inspect, statementOf(args[0]));
+      const statement = statementOf(args[0]);
+      const check = checkWith(inspect, statement);
+      const failed = (error: unknown) => isStalePlan(error) && names?.forget(statement);
       const callback = args.at(-1);
-      if (typeof callback === 'function') return query(...args.slice(0, -1), checkFirst(callback as Callback, check)) as never;
-      return query(...args)?.then(check) as never;
+      if (typeof callback === 'function')
+        return query(...args.slice(0, -1), checkFirst(callback as Callback, check, failed)) as never;
+      return query(...args)?.then(check, (error: unknown) => {
+        failed(error);
+        throw error;
+      }) as never;
     }
   };
+}
+
+/** A migration has changed what the statement returns: the connection would refuse it under its name for ever. */
+function isStalePlan(error: unknown): boolean {
+  return (error as { code?: unknown } | undefined)?.code === '0A000';
 }
 
 function isNamable(query: unknown): query is { name?: string; text: string } {
@@ -41,8 +51,9 @@ function checkWith(inspect: Inspect, statement: string): (outcome: Outcome) => O
   };
 }
 
-function checkFirst(callback: Callback, check: (outcome: Outcome) => Outcome): Callback {
+function checkFirst(callback: Callback, check: (outcome: Outcome) => Outcome, failed: (error: unknown) => unknown): Callback {
   return (error, outcome) => {
+    if (error) failed(error);
     if (error || outcome === undefined) return callback(error, outcome);
     try {
       check(outcome);

@@ -1,4 +1,4 @@
-import { openDatabase, sql, type Database, type Transaction } from '../../src/database';
+import { openDatabase, sql, transaction, type Database, type Transaction } from '../../src/database';
 import { rememberStatements } from '../../src/database/preparedStatements';
 import { findReservations, lockReservations, setReservationStatus } from '../../src/inventory/reservationRows';
 import { lockStock, move, type Movement } from '../../src/inventory/stockRows';
@@ -11,16 +11,24 @@ import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 describe('rememberStatements', () => {
   it('gives one text one name, and another text another', () => {
-    const nameOf = rememberStatements();
+    const { nameOf } = rememberStatements();
     expect(nameOf('SELECT $1::int')).toBe(nameOf('SELECT $1::int'));
     expect(nameOf('SELECT $1::text')).not.toBe(nameOf('SELECT $1::int'));
   });
 
   it('names no more than the limit, so that a connection cannot fill with plans', () => {
-    const nameOf = rememberStatements(1);
+    const { nameOf } = rememberStatements(1);
     const first = nameOf('SELECT $1::int');
     expect(nameOf('SELECT $1::text')).toBeUndefined();
     expect(nameOf('SELECT $1::int')).toBe(first);
+  });
+
+  it('gives a forgotten text another name, and leaves the others theirs', () => {
+    const { nameOf, forget } = rememberStatements();
+    const [first, other] = [nameOf('SELECT $1::int'), nameOf('SELECT $1::text')];
+    forget('SELECT $1::int');
+    expect([first, other]).not.toContain(nameOf('SELECT $1::int'));
+    expect(nameOf('SELECT $1::text')).toBe(other);
   });
 });
 
@@ -47,6 +55,15 @@ describe('a connection by index', () => {
     expect(await divide(3)).toEqual([{ result: 4 }]);
     await expect(divide(0)).rejects.toThrow('division by zero');
     expect(await divide(4)).toEqual([{ result: 3 }]);
+  });
+
+  it('outlives a migration that changes the type of a column under its plans', async () => {
+    await database.$executeRaw`CREATE TABLE narrow (id int, text text)`;
+    const read = () => transaction(database, (tx) => tx.$queryRaw`SELECT id FROM narrow WHERE id = ${1}::int`);
+    for (let times = 1; times <= 7; times++) await read();
+    await database.$executeRaw`ALTER TABLE narrow ALTER COLUMN id TYPE bigint`;
+    expect(await read()).toEqual([]);
+    expect(await read()).toEqual([]);
   });
 
   it('keeps the options that its URL carries', async () => {
