@@ -1,6 +1,6 @@
 /** The door of the observability room: logs, metrics, health. */
 export { createHealth, type CheckResult, type Health, type HealthAnswer } from './health';
-export { createLogger, logContext, withLogContext, type LogContext, type Logger } from './logger';
+export { createLogger, type Logger } from './logger';
 export { createMetrics, type Metrics } from './metrics';
 export { redactUrl } from './redact';
 export { type RequestContext } from './requestContext';

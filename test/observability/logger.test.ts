@@ -1,5 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
-import { createLogger, withLogContext } from '../../src/observability/logger';
+import { createLogger } from '../../src/observability/logger';
 import { redactUrl } from '../../src/observability/redact';
 
 describe('the logger', () => {
@@ -14,17 +13,6 @@ describe('the logger', () => {
     log.info({ orderId: 'ORD-1' }, 'confirmed');
     expect(last()).toMatchObject({ level: 'info', name: 'orders', orderId: 'ORD-1', msg: 'confirmed' });
     expect(last()['time']).toMatch(/^\d{4}-\d\d-\d\dT/);
-  });
-
-  it('carries the surrounding context through awaits, inner fields over outer ones, and not beyond', async () => {
-    const { log, last } = recorded();
-    await withLogContext({ requestId: 'r', correlationId: 'c' }, async () => {
-      await setImmediate();
-      withLogContext({ orderId: 'ORD-2', correlationId: 'inner' }, () => log.info('inside'));
-      expect(last()).toMatchObject({ requestId: 'r', correlationId: 'inner', orderId: 'ORD-2' });
-    });
-    log.info('outside');
-    expect(last()).not.toHaveProperty('requestId');
   });
 
   it('writes no planted secret, wherever it hides', () => {
