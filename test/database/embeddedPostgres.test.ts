@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,9 +19,12 @@ interface Started {
   refusal?: string;
 }
 
+const stopped = mkdtempSync(join(tmpdir(), 'holdfast-stopped-'));
 let dataDir: string;
 let children: Child[];
 
+beforeAll(async () => (await startEmbeddedPostgres({ dataDir: stopped, port: 0 })).stop());
+afterAll(() => rmSync(stopped, { recursive: true, force: true }));
 beforeEach(() => {
   dataDir = mkdtempSync(join(tmpdir(), 'holdfast-embedded-'));
   children = [];
@@ -77,6 +80,7 @@ describe('startEmbeddedPostgres', () => {
   });
 
   it('recovers after everything was killed, with all that was committed', async () => {
+    usedBefore();
     const [child, first] = await startInChild();
     await query(first.url, 'CREATE TABLE kept AS SELECT 42 AS answer');
     // The postmaster takes its own processes with it.
@@ -88,12 +92,14 @@ describe('startEmbeddedPostgres', () => {
   });
 
   it('stops a server whose Holdfast was killed, even before the next start', async () => {
+    usedBefore();
     const [child, first] = await startInChild();
     await child.end('SIGKILL');
     await eventually(() => !isAlive(first.pid));
   });
 
   it('stops a left-over server that nobody told to stop, and starts its own', async () => {
+    usedBefore();
     const [child, first] = await startInChild();
     const holder = new Client({ connectionString: first.url });
     holder.on('error', () => undefined);
@@ -110,6 +116,7 @@ describe('startEmbeddedPostgres', () => {
   });
 
   it('starts the server again, on the same port, when it dies under us', async () => {
+    usedBefore();
     const postgres = await startEmbeddedPostgres({ dataDir, port: 0 });
     const before = postgres.pid;
     process.kill(before, 'SIGKILL');
@@ -120,6 +127,7 @@ describe('startEmbeddedPostgres', () => {
   });
 
   it('refuses a second Holdfast on the same data, naming the pid and the folder', async () => {
+    usedBefore();
     const [child] = await startInChild();
     const [, refused] = await startInChild();
     expect(refused.refusal).toBe(
@@ -148,6 +156,7 @@ describe('startEmbeddedPostgres', () => {
   });
 
   it('is not kept out by a postmaster.pid whose number now belongs to a stranger', async () => {
+    usedBefore();
     const [child, first] = await startInChild();
     await child.end('SIGTERM');
     writeFileSync(
@@ -170,6 +179,7 @@ describe('startEmbeddedPostgres', () => {
   });
 
   it('says what the server said when it cannot start, and leaves the folder free', async () => {
+    usedBefore();
     const [child] = await startInChild();
     await child.end('SIGTERM');
     truncateSync(join(dataDir, 'postgres', 'data', 'global', 'pg_control'), 0);
@@ -180,6 +190,7 @@ describe('startEmbeddedPostgres', () => {
   });
 
   it('asks for the password file when it is gone', async () => {
+    usedBefore();
     const [child] = await startInChild();
     await child.end('SIGTERM');
     rmSync(join(dataDir, 'postgres', 'password'));
@@ -188,7 +199,7 @@ describe('startEmbeddedPostgres', () => {
   });
 
   it('begins its log anew when it has grown past its bound', async () => {
-    mkdirSync(dataDir, { recursive: true });
+    usedBefore();
     writeFileSync(join(dataDir, 'postgres.log'), Buffer.alloc(11 * 1024 * 1024, 'x'));
     const postgres = await startEmbeddedPostgres({ dataDir, port: 0 });
     expect(statSync(join(dataDir, 'postgres.log')).size).toBeLessThan(100_000);
@@ -203,6 +214,9 @@ describe('birthOf', () => {
     expect(birthOf(2 ** 30)).toBeUndefined();
   });
 });
+
+/** Makes the data folder one that an earlier start and a clean stop left: an initdb less. */
+const usedBefore = () => cpSync(stopped, dataDir, { recursive: true });
 
 async function startInChild(): Promise<[Child, Started]> {
   const child = startChild('embeddedPostgresProcess.ts', dataDir);

@@ -93,7 +93,7 @@ const untilAllHolds = (database: Database, acknowledged: Acknowledged[]) =>
     const broken = outcomes.filter((outcome) => outcome.broken > 0);
     expect(broken).toEqual([]);
     return true;
-  }, 60_000);
+  });
 
 const within = <T>(event: Promise<T>, limitMs: number) => Promise.race([event, pause(limitMs, undefined, { ref: false })]);
 
@@ -165,4 +165,4 @@ it('embedded: the whole process dies at a point and starts again on the same fol
   await database.close();
   expect(await last.end('SIGTERM')).toBe(0);
   await rm(dataDir, { recursive: true, force: true });
-}, 120_000);
+});

@@ -38,7 +38,7 @@ async function knownProducts(house: House): Promise<KnownValues> {
 
 /** Waits until every order is decided, then asks all checks about everything there is. */
 async function brokenPromises({ database }: House) {
-  await eventually(async () => (await database.order.count({ where: { status: 'PENDING' } })) === 0, 30_000);
+  await eventually(async () => (await database.order.count({ where: { status: 'PENDING' } })) === 0);
   const customers = await database.order.findMany({ distinct: ['customerId'], select: { customerId: true } });
   const products = await database.product.findMany({ select: { id: true } });
   const scope = { customers: customers.map((order) => order.customerId), productIds: products.map(({ id }) => id) };
@@ -72,7 +72,7 @@ describe('GraphQL', () => {
     expect(outcome.kinds.valid.accepted).toBeGreaterThan(150);
     expect(outcome.silenceMs).toBeLessThan(5_000);
     expect(await brokenPromises(house)).toEqual([]);
-  }, 120_000);
+  });
 });
 
 const url = testRabbitmqUrl('test-5');
@@ -103,13 +103,13 @@ const url = testRabbitmqUrl('test-5');
     expect(outcome.violations).toEqual([]);
     for (const { processed, dead } of Object.values(outcome.queues)) expect(Math.min(processed, dead)).toBeGreaterThan(50);
     expect(await brokenPromises(house)).toEqual([]);
-  }, 120_000);
+  });
 
   it('of 200 messages a queue with one bad in fifty all the good ones are processed (T9)', async () => {
     const outcome = await attack(200, 2, 50);
     expect(outcome.violations).toEqual([]);
     for (const { dead } of Object.values(outcome.queues)) expect(dead).toBe(4);
-  }, 120_000);
+  });
 
   it('a message that forges the story of its death is told as it came', async () => {
     const broker = await connectRabbitmq({ url: url!, random });

@@ -36,7 +36,7 @@ withBrowser('the playground in a browser', () => {
       moreRoutes: (routes) => playgroundRoutes({ graphql: routes['/graphql'] ?? (() => {}), assetsDirectory }),
     });
     browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox'] });
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await browser?.close();
@@ -63,7 +63,7 @@ withBrowser('the playground in a browser', () => {
     expect(await page.title()).toContain('Holdfast');
     expect(elsewhere).toEqual([]);
     expect(complaints).toEqual([]);
-  }, 60_000);
+  });
 
   it('lets nothing but its own origin into the page', async () => {
     const answer = await fetch(`${gateway.url}/graphql`, { headers: { accept: 'text/html' } });

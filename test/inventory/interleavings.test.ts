@@ -83,7 +83,7 @@ it('every order of created, cancelled and fulfilled up to five messages, with du
   const { onHand, reserved } = (await inventory.product({ id: product }))!;
   expect({ onHand, reserved }).toEqual({ onHand: 1_000 - count('COMMITTED'), reserved: count('ACTIVE') });
   expect(await reconcile(database, { repair: false })).toMatchObject({ drift: [], oversold: [] });
-}, 120_000);
+});
 
 it('the three at the same moment, in any order: one of the ends that the table allows, and the books agree', async () => {
   const product = await aProduct(inventory, 1_000);

@@ -49,7 +49,7 @@ export async function startComposeRabbitmq(server: string): Promise<ComposeRabbi
   };
   const managementUrl = `http://127.0.0.1:${managementPort}`;
   try {
-    await eventually(async () => node.exitCode !== null || (await fetch(managementUrl)).ok, 60_000);
+    await eventually(async () => node.exitCode !== null || (await fetch(managementUrl)).ok);
     if (node.exitCode !== null)
       throw new Error(`rabbitmq-server ended with code ${node.exitCode}; its log is below ${folder}/log`);
   } catch (error) {

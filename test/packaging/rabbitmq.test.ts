@@ -51,7 +51,7 @@ whereInstalled('a RabbitMQ node with the files of docker-compose.yml', () => {
   let node: ComposeRabbitmq;
   beforeAll(async () => {
     node = await startComposeRabbitmq(server!);
-  }, 70_000);
+  });
   afterAll(() => node?.stop());
 
   it('S2.3 serves its management page to rabbit_user, and knows no guest', async () => {

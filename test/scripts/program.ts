@@ -83,7 +83,7 @@ export async function anOwnHoldfast(environment: Record<string, string> = {}): P
     const failed = started.ended.then(({ stderr }) => Promise.reject(new Error(`Holdfast ended: ${stderr}`)));
     failed.catch(() => undefined);
     const urlOnScreen = () => /GraphQL +(http\S+)/.exec(started.stdout())?.[1];
-    holdfast.url = await Promise.race([eventually(urlOnScreen, 25_000), failed]);
+    holdfast.url = await Promise.race([eventually(urlOnScreen), failed]);
     holdfast.runtime = await readRuntime(dataDir);
   }
 

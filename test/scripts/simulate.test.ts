@@ -45,11 +45,11 @@ describe('against a Holdfast of its own', () => {
   beforeAll(async () => {
     holdfast = await anOwnHoldfast();
     database = openDatabase({ url: holdfast.runtime!.databaseUrl, poolSize: 2 });
-  }, 60_000);
+  });
   afterAll(async () => {
     await database.close();
     await holdfast.remove();
-  }, 60_000);
+  });
 
   it('passes, with exactly one JSON object on stdout', async () => {
     const { code, stdout, stderr } = await simulate(['--orders', '300', '--json', '--cancels', '10'], holdfast.environment);
@@ -123,7 +123,7 @@ describe('against a Holdfast of its own', () => {
     const result = resultOf(stdout);
     expect(result).toMatchObject({ verdict: 'PASS', accepted: 1_500, confirmed: 1_500 });
     expect(result.retries).toBeGreaterThan(0);
-  }, 60_000);
+  });
 
   it('ends with 64 when the verdict would be about another database', async () => {
     const { port } = new URL(holdfast.runtime!.databaseUrl);
@@ -139,7 +139,7 @@ describe('against a Holdfast of its own', () => {
     const { code, stdout, stderr } = await run.ended;
     expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
     expect(stderr).toMatch(/Interrupted: \d+ orders were acknowledged/);
-  }, 60_000);
+  });
 });
 
 describe('where it cannot run', () => {

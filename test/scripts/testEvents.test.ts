@@ -13,11 +13,11 @@ whereRabbitmqIs(`another order service on RabbitMQ${rabbitmqUrl ? '' : ` (${rabb
   beforeAll(async () => {
     test = await createTestDatabase();
     holdfast = await anOwnHoldfast({ DATABASE_URL: test.url, RABBITMQ_URL: rabbitmqUrl! });
-  }, 60_000);
+  });
   afterAll(async () => {
     await holdfast.remove();
     await test.drop();
-  }, 60_000);
+  });
 
   it('shows a reserved, a rejected and a released case, and leaves nothing held (S2.17)', async () => {
     const { code, stdout, stderr } = await runProgram('scripts/testEvents.ts', ['--url', holdfast.url], holdfast.environment);

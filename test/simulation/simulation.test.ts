@@ -34,7 +34,7 @@ it('does the same again for the same seeds, decision by decision', async () => {
   const [once, again] = await Promise.all([simulation(['--seeds', '1..40']), simulation(['--seeds', '1..40'])]);
   expect(again.result!.hash).toBe(once.result!.hash);
   expect((await simulation(['--seeds', '41..42'])).result!.hash).not.toBe(once.result!.hash);
-}, 120_000);
+});
 
 it('finds a planted bug, stops there and says at which seed', async () => {
   const { code, result } = await simulation(['--seeds', '1..100', '--planted', 'no inbox']);
@@ -42,7 +42,7 @@ it('finds a planted bug, stops there and says at which seed', async () => {
   expect(result).toMatchObject({ verdict: 'FAIL', planted: 'no inbox' });
   expect(result!.violations).toHaveLength(1);
   expect(result!.violations[0]!.seed).toBe(result!.simulations);
-}, 120_000);
+});
 
 it.each([
   ['production', ['--seeds', '1'], { NODE_ENV: 'production' }],

@@ -44,10 +44,7 @@ export function startHoldfast(environment: Record<string, string>, ...args: stri
   };
 
   async function url() {
-    const found = await eventually(
-      () => /Health +(http:\S+)\/health/.exec(screen)?.[1] ?? (hasEnded ? 'ended' : undefined),
-      60_000,
-    );
+    const found = await eventually(() => /Health +(http:\S+)\/health/.exec(screen)?.[1] ?? (hasEnded ? 'ended' : undefined));
     if (found === 'ended') throw new Error(`Holdfast ended before it was ready:\n${screen}${complaints}`);
     return found;
   }

@@ -27,7 +27,7 @@ suite('the RabbitMQ broker', () => {
     node = await startPrivateRabbitmq({ dataDir });
     proxy = await startTcpProxy({ host: '127.0.0.1', port: node.port });
     foreign = await foreignClient();
-  }, 60_000);
+  });
   afterAll(async () => {
     await foreign.close().catch(() => undefined);
     await proxy.close();
@@ -348,7 +348,7 @@ suite('the RabbitMQ broker', () => {
       await eventually(() => isReady(broker));
       await broker.publish(message(queue, 'after'));
       await eventually(() => seen.includes('after'));
-    }, 60_000);
+    });
 
     it('trap 4: a channel that the broker closes is rebuilt, on the same connection', async () => {
       const consumingChannel = await nextConsumingChannel();
