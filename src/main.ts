@@ -148,6 +148,7 @@ function printAddresses(
       'GraphQL',
       isGateway ? `${url}/graphql${config.NODE_ENV === 'production' ? '' : '   (a playground, in a browser)'}` : undefined,
     ],
+    ['REST', isGateway ? `${url}/openapi.json   (describes it)` : undefined],
     ['Health', `${url}/health`],
     ['Metrics', `${url}/metrics`],
     ['Postgres', shown(databaseUrl)],

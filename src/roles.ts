@@ -3,13 +3,21 @@ import { buildSchema, type ClassType } from 'type-graphql';
 import { type Config } from './config';
 import { queues, type EventType } from './contracts';
 import { type Database } from './database';
-import { createGraphql, playgroundRoutes, probeRoutes, startHttpServer } from './gateway';
-import { createInventory, ProductResolver, seedProducts, type InventoryContext, type SeedOutcome } from './inventory';
+import { createGraphql, playgroundRoutes, probeRoutes, restRoutes, startHttpServer } from './gateway';
+import {
+  createInventory,
+  productEndpoints,
+  ProductResolver,
+  seedProducts,
+  type InventoryContext,
+  type SeedOutcome,
+} from './inventory';
 import { Consumer, createOutbox, Relay, topology } from './messaging';
 import { type Broker, type Handlers, type OutboxSchema } from './messaging';
 import { type Health, type Logger, type Metrics } from './observability';
 import { createOperations, DeadLetterResolver, type OperationsContext } from './operations';
-import { createOrders, OrderResolver, type OrdersContext } from './orders';
+import { createOrders, orderEndpoints, OrderResolver, type OrdersContext } from './orders';
+import { version } from './version';
 import { watch } from './watch';
 
 /**
@@ -212,7 +220,8 @@ async function openDoors(names: readonly RoleName[], house: House) {
   const { config, log, metrics, health } = house;
   const isGateway = names.includes('gateway');
   const graphql = isGateway ? await graphqlDoor(house) : undefined;
-  const routes = { ...probeRoutes({ health, metrics }), ...graphql?.routes };
+  const rest = isGateway ? restDoor(house) : undefined;
+  const routes = { ...probeRoutes({ health, metrics }), ...graphql?.routes, ...rest };
   const listening = isGateway
     ? { port: config.PORT, portVariable: 'PORT' }
     : { port: config.WORKER_PORT, portVariable: 'WORKER_PORT' };
@@ -248,6 +257,18 @@ async function graphqlDoor({ orders, inventory, operations, config, log, metrics
     bodyLimitBytes,
   });
   return { routes: production ? { '/graphql': handle } : playgroundRoutes({ graphql: handle }), stop };
+}
+
+function restDoor({ orders, inventory, config, log }: House) {
+  const sample = async () => {
+    const [product] = await inventory.products({ active: true }, 1);
+    return product && { customerId: 'CUST-SAMPLE', items: [{ productId: product.id, quantity: 1 }] };
+  };
+  const endpoints = [
+    ...orderEndpoints(orders, config.NODE_ENV === 'production' ? undefined : sample),
+    ...productEndpoints(inventory),
+  ];
+  return restRoutes({ endpoints, version, bodyLimitBytes: config.BODY_LIMIT_KIB * 1024, log });
 }
 
 /** The schema of all contexts; zod checks the inputs, so type-graphql does not. */

@@ -11,3 +11,4 @@ export {
 } from './httpServer';
 export { playgroundRoutes, type PlaygroundOptions } from './playground';
 export { probeRoutes } from './probes';
+export { restRoutes, type RestOptions } from './rest';

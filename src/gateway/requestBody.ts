@@ -43,11 +43,17 @@ export class ClientGone extends Error {
  * Answers a request whose body was not read to its end. The answer goes out at once; then the rest is read and thrown away,
  * because closing a connection on data that is still coming destroys the answer on its way. Who sends far too much is cut off.
  */
-export function sendRefusal(request: IncomingMessage, response: ServerResponse, problem: Problem): void {
-  const text = `${JSON.stringify(problemBody(problem))}\n`;
+export function sendRefusal(
+  request: IncomingMessage,
+  response: ServerResponse,
+  problem: Problem,
+  written: (problem: Problem) => { type: string; body: object } = asGraphqlErrors,
+): void {
+  const { type, body } = written(problem);
+  const text = `${JSON.stringify(body)}\n`;
   const length = Buffer.byteLength(text);
   response.writeHead(problem.status, {
-    'content-type': json,
+    'content-type': type,
     'content-length': length,
     'cache-control': 'no-store',
     ...problem.headers,
@@ -61,7 +67,10 @@ export function sendRefusal(request: IncomingMessage, response: ServerResponse, 
   discard(request, () => response.end());
 }
 
-const json = 'application/json; charset=utf-8';
+function asGraphqlErrors(problem: Problem) {
+  return { type: 'application/json; charset=utf-8', body: problemBody(problem) };
+}
+
 const discardedBytesMax = 32 * 1024 * 1024;
 
 function discard(request: IncomingMessage, onEnd: () => void): void {

@@ -1,5 +1,7 @@
 import { Field, InterfaceType, ObjectType, registerEnumType } from 'type-graphql';
 
+import { inputRefusal } from '../contracts';
+
 /** Every refusal a mutation can answer with. Clients decide by these; messages are for people and may change. */
 export enum ErrorCode {
   VALIDATION_FAILED = 'VALIDATION_FAILED',
@@ -55,11 +57,8 @@ export class ValidationError extends ErrorResult {
   @Field(() => [FieldProblem], { description: 'What is wrong, problem by problem.' })
   fields!: FieldProblem[];
 
-  /** The refusal for these problems, its message naming the first few. */
   static of(fields: FieldProblem[]): ValidationError {
-    const named = fields.slice(0, 3).map((field) => `${field.path || 'input'}: ${field.message}`);
-    const more = fields.length > named.length ? `; and ${fields.length - named.length} more` : '';
-    const message = `The input was refused. ${named.join('; ')}${more}.`;
+    const message = inputRefusal(fields);
     return Object.assign(new ValidationError(), { code: ErrorCode.VALIDATION_FAILED, message, fields });
   }
 }

@@ -2,4 +2,5 @@
 export { createInventory, type InventoryContext } from './context';
 export { reconcile, type Drift, type Reconciliation } from './reconcile';
 export { ProductResolver } from './resolvers';
+export { productEndpoints } from './rest';
 export { seedProducts, type SeedOutcome } from './seedProducts';

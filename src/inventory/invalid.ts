@@ -1,11 +1,13 @@
 import { type z } from 'zod';
 
-/** The input breaks a rule; one entry per problem. */
+import { faultsOf, type FieldFault } from '../contracts';
+
+/** The input breaks a rule; one entry per fault. */
 export interface Invalid {
   type: 'invalid';
-  fields: { path: string; code: string; message: string }[];
+  fields: FieldFault[];
 }
 
 export function invalid(error: z.ZodError): Invalid {
-  return { type: 'invalid', fields: error.issues.map(({ path, code, message }) => ({ path: path.join('.'), code, message })) };
+  return { type: 'invalid', fields: faultsOf(error) };
 }

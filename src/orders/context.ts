@@ -7,6 +7,7 @@ import { cancelOrderUseCase, fulfilOrderUseCase } from './closeOrder';
 import { createOrderUseCase, type CreateOrderOptions } from './createOrder';
 import { stockReplyHandlers } from './handlers';
 import { isDecided } from './order';
+import { placeOrdersUseCase } from './placeOrders';
 import { findOrders, listOrders, pendingOrders, readTimelines, type OrderFilter } from './readOrders';
 import { startWatchdog, type Watchdog, type WatchdogOptions } from './watchdog';
 
@@ -28,15 +29,16 @@ export function createOrders(options: OrdersOptions) {
   const onChanged = (outcomes: ChangeOutcome[]) => outcomes.forEach((outcome) => countDecision(metrics, outcome));
   const changing = { newId, tellAgainAfterMs: options.times.republishAfterMs };
   const closing = { outbox, changing, onChanged };
+  const create = createOrderUseCase(options);
   return {
-    create: createOrderUseCase(options),
+    create,
+    place: placeOrdersUseCase(create, productIdsBySku),
     cancel: cancelOrderUseCase(closing),
     fulfil: fulfilOrderUseCase(closing),
     find: (ids: string[]) => findOrders(database, ids),
     list: (filter: OrderFilter, first: number, after?: string) => listOrders(database, filter, first, after),
     timelines: (ids: string[]) => readTimelines(database, ids),
     pending: () => pendingOrders(database),
-    productIdsBySku,
     /** What decides orders, by queue. */
     handlers: { [queues.stockReplies]: stockReplyHandlers(changing, onChanged) } as Record<string, Handlers>,
     startWatchdog: (): Watchdog => startWatchdog({ outbox, log, changing, onChanged, ...options.watchdog }),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 
-import { INT_MAX, text, type EventOf } from '../contracts';
+import { faultsOf, INT_MAX, text, type EventOf, type FieldFault } from '../contracts';
 import { type Database, type Transaction, classifyDatabaseError } from '../database';
 import { failpoint } from '../faults';
 import { type Outbox, type OutgoingMessage, type Outcome } from '../messaging';
@@ -22,16 +22,9 @@ export interface CreateOrderInput {
 export type CreateOrderResult =
   /** PENDING, and safe: it will be decided. `repeated` when the key had placed it before, in whatever status it is now. */
   | { type: 'placed'; order: OrderView; repeated: boolean }
-  | { type: 'invalid'; fields: InvalidField[] }
+  | { type: 'invalid'; fields: FieldFault[] }
   /** The key belongs to that order, which wished for something else. */
   | { type: 'key-conflict'; orderId: string; idempotencyKey: string };
-
-export interface InvalidField {
-  /** Where in the input, such as `items.0.quantity`. */
-  path: string;
-  code: string;
-  message: string;
-}
 
 export interface CreateOrderOptions {
   database: Database;
@@ -64,7 +57,7 @@ export function createOrderUseCase(options: CreateOrderOptions): CreateOrder {
   });
   return async (input, correlationId) => {
     const parsed = schema.safeParse(input);
-    if (!parsed.success) return { type: 'invalid', fields: parsed.error.issues.map(toInvalidField) };
+    if (!parsed.success) return { type: 'invalid', fields: faultsOf(parsed.error) };
     const lines = mergeLines(parsed.data.items);
     const tooMany = lines.find((line) => line.quantity > options.limits.quantityMax);
     if (tooMany) return { type: 'invalid', fields: [tooManyTogether(tooMany, options.limits.quantityMax)] };
@@ -186,11 +179,7 @@ function inputSchema({ linesMax, quantityMax }: CreateOrderOptions['limits']) {
   });
 }
 
-function toInvalidField(issue: z.core.$ZodIssue): InvalidField {
-  return { path: issue.path.join('.'), code: issue.code, message: issue.message };
-}
-
-function tooManyTogether(line: OrderLine, quantityMax: number): InvalidField {
+function tooManyTogether(line: OrderLine, quantityMax: number): FieldFault {
   const message = `product ${line.productId} is ordered ${line.quantity} times in all lines together; at most ${quantityMax} are allowed`;
   return { path: 'items', code: 'too_big', message };
 }

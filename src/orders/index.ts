@@ -1,4 +1,5 @@
 /** The door of the orders context: what the wiring needs, nothing more. */
 export { createOrders, type OrdersContext } from './context';
 export { OrderResolver } from './resolvers';
+export { orderEndpoints } from './rest';
 export { type Watchdog } from './watchdog';

@@ -1,11 +1,10 @@
 import DataLoader from 'dataloader';
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 
-import { badInput, PageArgs, pageOf, ValidationError } from '../graphql';
+import { badInput, PageArgs, pageOf } from '../graphql';
 import { type RequestContext } from '../observability';
 import { type CloseOrderResult } from './closeOrder';
 import { type OrdersContext } from './context';
-import { type CreateOrderInput as CreateOrderWish, type InvalidField } from './createOrder';
 import {
   CloseOrderResultUnion,
   CreateOrderInput,
@@ -101,13 +100,8 @@ export class OrderResolver {
   }
 
   private async place(inputs: CreateOrderInput[], { correlationId }: RequestContext) {
-    const ids = await this.orders.productIdsBySku(inputs.flatMap((input) => input.items.flatMap((item) => item.sku ?? [])));
-    const placed = inputs.map(async (input) => {
-      const problems = input.items.flatMap((item, index) => problemOf(item, index, ids) ?? []);
-      if (problems.length > 0) return ValidationError.of(problems);
-      return toCreateOrderResult(await this.orders.create(toWish(input, ids), correlationId));
-    });
-    return Promise.all(placed);
+    const results = await this.orders.place(inputs, correlationId);
+    return results.map(toCreateOrderResult);
   }
 
   private async closed(result: CloseOrderResult, verb: string) {
@@ -130,24 +124,4 @@ export class OrderResolver {
   }
 
   private readonly loaders = new WeakMap<RequestContext, DataLoader<string, TimelineStep[]>>();
-}
-
-type ItemInput = CreateOrderInput['items'][number];
-
-/** A product is named by id or by sku: by one, and by one that is known. */
-function problemOf({ productId, sku }: ItemInput, index: number, ids: Map<string, number>): InvalidField | undefined {
-  if ((productId == null) === (sku == null)) {
-    return { path: `items.${index}`, code: 'one_of', message: 'must name its product by productId or by sku, and not by both' };
-  }
-  if (sku == null || ids.has(sku)) return undefined;
-  return {
-    path: `items.${index}.sku`,
-    code: 'unknown_product',
-    message: `there is no product ${JSON.stringify(sku.slice(0, 64))}`,
-  };
-}
-
-function toWish({ customerId, items, idempotencyKey }: CreateOrderInput, ids: Map<string, number>): CreateOrderWish {
-  const lines = items.map(({ productId, sku, quantity }) => ({ productId: productId ?? ids.get(sku!)!, quantity }));
-  return { customerId, items: lines, idempotencyKey };
 }

@@ -4,6 +4,7 @@ import { Connection, Edge, ErrorCode, ErrorResult, Money, Timestamp, ValidationE
 import { type CloseOrderResult } from './closeOrder';
 import { type CreateOrderResult } from './createOrder';
 import { type OrderView } from './readOrders';
+import { refusals } from './refusals';
 
 export enum OrderStatus {
   PENDING = 'PENDING',
@@ -248,7 +249,7 @@ export function toCreateOrderResult(result: CreateOrderResult): Order | Validati
       return ValidationError.of(result.fields);
     case 'key-conflict': {
       const { orderId, idempotencyKey } = result;
-      const message = `The idempotency key ${JSON.stringify(idempotencyKey)} belongs to order ${orderId}, which has other lines. Use a new key for a new order.`;
+      const message = refusals.keyConflict(orderId, idempotencyKey);
       return Object.assign(new IdempotencyConflictError(), { code: ErrorCode.IDEMPOTENCY_CONFLICT, message, orderId });
     }
     default:
@@ -262,9 +263,9 @@ export function toCloseOrderError(
 ): UnknownOrderError | OrderStateError {
   const { orderId } = result;
   if (result.type === 'unknown-order') {
-    const message = `There is no order ${orderId}.`;
+    const message = refusals.unknownOrder(orderId);
     return Object.assign(new UnknownOrderError(), { code: ErrorCode.UNKNOWN_ORDER, message, orderId });
   }
-  const message = `Order ${orderId} is ${result.status} and cannot be ${verb}.`;
+  const message = refusals.wrongStatus(orderId, result.status, verb);
   return Object.assign(new OrderStateError(), { code: ErrorCode.ORDER_STATE_CONFLICT, message, orderId, status: result.status });
 }

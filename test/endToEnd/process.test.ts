@@ -73,6 +73,7 @@ it('prints its first screen line by line, and takes the first order', async () =
    ✔ roles      gateway, orders, inventory <time>
 
      GraphQL    http://127.0.0.1:<port>/graphql   (a playground, in a browser)
+     REST       http://127.0.0.1:<port>/openapi.json   (describes it)
      Health     http://127.0.0.1:<port>/health
      Metrics    http://127.0.0.1:<port>/metrics
      Postgres   postgresql://holdfast:***@127.0.0.1:<port>/holdfast

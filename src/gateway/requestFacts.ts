@@ -1,0 +1,33 @@
+import { type IncomingMessage } from 'node:http';
+import { type Logger } from '../observability/logger';
+import { type RequestContext } from '../observability/requestContext';
+import { Refusal } from './requestBody';
+import { correlationIdOf } from './requestIds';
+
+/** What is known of a request before anybody looks at what it wants. Throws Refusal for an Idempotency-Key that is unfit. */
+export function factsOf(request: IncomingMessage, requestId: string, log: Logger): RequestContext {
+  return new RequestFacts(requestId, correlationIdOf(request, requestId), idempotencyKeyOf(request), log);
+}
+
+/** Makes its logger when somebody logs, because few requests do and making one costs a tenth of a request. */
+class RequestFacts implements RequestContext {
+  constructor(
+    readonly requestId: string,
+    readonly correlationId: string,
+    readonly idempotencyKey: string | undefined,
+    private readonly roleLog: Logger,
+  ) {}
+
+  get log(): Logger {
+    return this.roleLog.child({ requestId: this.requestId, correlationId: this.correlationId });
+  }
+}
+
+function idempotencyKeyOf(request: IncomingMessage): string | undefined {
+  const key = request.headers['idempotency-key'];
+  if (key === undefined) return undefined;
+  if (typeof key === 'string' && /^[\x21-\x7e]{1,200}$/.test(key)) return key;
+  const message =
+    'The Idempotency-Key header must be 1 to 200 visible ASCII characters without spaces: send a UUID, for example.';
+  throw new Refusal(message, { status: 400, code: 'BAD_USER_INPUT', details: { field: 'Idempotency-Key' } });
+}

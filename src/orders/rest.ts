@@ -1,0 +1,114 @@
+import { z } from 'zod';
+
+import { cancellationCode } from '../contracts';
+import { refusedInput, Refused, type Endpoint, type RestAnswer } from '../rest';
+import { type OrdersContext } from './context';
+import { type CreateOrderResult } from './createOrder';
+import { type OrderWish } from './placeOrders';
+import { refusals } from './refusals';
+import { Order, OrderStatus } from './schema';
+
+/** The REST door of the orders context. `sample`: what a POST without a body orders; without it every order needs a body. */
+export function orderEndpoints(orders: OrdersContext, sample?: () => Promise<OrderWish | undefined>): Endpoint[] {
+  return [createOrderEndpoint(orders, sample), orderEndpoint(orders)];
+}
+
+const aProduct = {
+  productId: z.int().nullish().describe('The product by its id; this or the sku.'),
+  sku: z.string().nullish().describe('The product by its sku; this or the id.'),
+};
+const newOrder = z.strictObject({
+  customerId: z.string().describe('Who orders: your id of the customer, 1 to 100 characters.'),
+  items: z
+    .array(z.strictObject({ ...aProduct, quantity: z.int().describe('Units, at least one.') }))
+    .describe('What is ordered; the same product twice is added up.'),
+  idempotencyKey: z
+    .string()
+    .nullish()
+    .describe('The same key again gets the same order; goes before the header Idempotency-Key.'),
+});
+
+const money = z.object({ minorUnits: z.int(), currency: z.string(), decimal: z.string() });
+const order = z.object({
+  id: z.string(),
+  customerId: z.string(),
+  status: z.enum(OrderStatus),
+  message: z.string().describe('The status in words.'),
+  version: z.int().describe('Counts the changes of the order.'),
+  items: z.array(
+    z.object({ productId: z.int(), quantity: z.int(), unitPrice: money.nullable().describe('Null until stock was reserved.') }),
+  ),
+  total: money.nullable().describe('Null until stock was reserved.'),
+  reason: z
+    .object({
+      code: cancellationCode,
+      message: z.string(),
+      lines: z.array(z.object({ productId: z.int(), requested: z.int(), available: z.int(), code: z.string() })),
+    })
+    .nullable()
+    .describe('Why it was cancelled.'),
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+});
+
+function createOrderEndpoint(orders: OrdersContext, sample?: () => Promise<OrderWish | undefined>): Endpoint<object, OrderWish> {
+  const placed = z.object({ message: z.string(), order });
+  const headers = { location: 'Where the order is read.' };
+  return {
+    method: 'POST',
+    path: '/create_order',
+    operationId: 'createOrder',
+    summary: 'Places an order.',
+    description:
+      'The order is PENDING and safe when this answers; it is CONFIRMED or CANCELLED moments later.' +
+      (sample ? ' Without a body it orders one unit of the first product for sale, which production refuses.' : ''),
+    body: { schema: newOrder, required: sample === undefined, takesIdempotencyKey: true },
+    answers: {
+      201: { description: 'The order as received.', schema: placed, headers },
+      200: { description: 'The order that this idempotency key placed before, as it is now.', schema: placed, headers },
+    },
+    refusals: { 422: 'The input breaks a rule, or the idempotency key was used before for other lines; nothing was ordered.' },
+    async answer({ body, context }) {
+      const wish = body ?? (await sample?.());
+      if (!wish) throw new Refused(422, 'VALIDATION_FAILED', 'There is no product for sale: say in a body what to order.');
+      const withKey = { ...wish, idempotencyKey: wish.idempotencyKey ?? context.idempotencyKey };
+      const [result] = await orders.place([withKey], context.correlationId);
+      return toAnswer(result!);
+    },
+  };
+}
+
+function toAnswer(result: CreateOrderResult): RestAnswer {
+  switch (result.type) {
+    case 'placed': {
+      const message = result.repeated ? 'Order was created before.' : 'Order created and message sent!';
+      const headers = { location: `/orders/${encodeURIComponent(result.order.id)}` };
+      return { status: result.repeated ? 200 : 201, body: { message, order: Order.of(result.order) }, headers };
+    }
+    case 'invalid':
+      throw refusedInput(result.fields);
+    case 'key-conflict': {
+      const { orderId, idempotencyKey } = result;
+      throw new Refused(422, 'IDEMPOTENCY_CONFLICT', refusals.keyConflict(orderId, idempotencyKey), { orderId });
+    }
+    default:
+      return result satisfies never;
+  }
+}
+
+function orderEndpoint(orders: OrdersContext): Endpoint<{ id: string }> {
+  return {
+    method: 'GET',
+    path: '/orders/{id}',
+    operationId: 'getOrder',
+    summary: 'An order by its id.',
+    parameters: z.object({ id: z.string().describe('The id of the order.') }),
+    answers: { 200: { description: 'The order as it is now.', schema: order } },
+    refusals: { 404: 'There is no such order.' },
+    async answer({ parameters: { id } }) {
+      const [view] = await orders.find([id]);
+      if (!view) throw new Refused(404, 'UNKNOWN_ORDER', refusals.unknownOrder(id), { orderId: id });
+      return { status: 200, body: Order.of(view) };
+    },
+  };
+}

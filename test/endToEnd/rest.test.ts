@@ -1,0 +1,219 @@
+import { execFileSync } from 'node:child_process';
+import { z } from 'zod';
+
+import { aHouse, type House } from '../support/aHouse';
+import { eventually } from '../support/eventually';
+
+/** The REST door: its addresses, its refusals, and the document that describes both. */
+let house: House;
+let productId: number;
+
+beforeAll(async () => {
+  house = await aHouse();
+  productId = await addProduct('LAPTOP', 'Laptop', 10);
+  await addProduct('MOUSE', 'Mouse', 50);
+});
+afterAll(() => house.drop());
+
+async function addProduct(sku: string, name: string, onHand: number) {
+  const data = await house.ask<{ createProduct: { id: number } }>(
+    `mutation { createProduct(input: { sku: "${sku}", name: "${name}", price: 100, onHand: ${onHand} }) { ... on Product { id } } }`,
+  );
+  return data.createProduct.id;
+}
+
+async function call(path: string, init: RequestInit = {}) {
+  const response = await fetch(`${house.url}${path}`, init);
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, json: JSON.parse(text || 'null') as Record<string, unknown> };
+}
+const post = (body: unknown, headers: Record<string, string> = {}) =>
+  call('/create_order', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+const anOrder = (more: object = {}) => ({ customerId: 'CUST-rest', items: [{ sku: 'MOUSE', quantity: 2 }], ...more });
+const countOrders = () => house.database.order.count();
+
+describe('POST /create_order', () => {
+  it('without a body orders one unit of the first product for sale, and its stock falls (S4.2, S4.5)', async () => {
+    const before = (await call('/products')).json;
+    expect(before).toMatchObject({ [productId]: { name: 'Laptop', stock: 10 } });
+    const { status, headers, json } = await call('/create_order', { method: 'POST' });
+    expect({ status, message: json.message }).toEqual({ status: 201, message: 'Order created and message sent!' });
+    const location = headers.get('location')!;
+    await eventually(async () => (await call(location)).json.status === 'CONFIRMED');
+    expect((await call('/products')).json).toMatchObject({ [productId]: { name: 'Laptop', stock: 9 } });
+  });
+
+  it('with a body orders what it says; GET /orders/{id} follows it to its price', async () => {
+    const { status, headers, json } = await post(anOrder());
+    expect({ status, order: json.order }).toMatchObject({
+      status: 201,
+      order: { customerId: 'CUST-rest', status: 'PENDING', total: null },
+    });
+    const order = await eventually(async () => {
+      const { json: read } = await call(headers.get('location')!);
+      return read.status === 'CONFIRMED' ? read : undefined;
+    });
+    expect(order).toMatchObject({
+      id: (json.order as { id: string }).id,
+      items: [{ quantity: 2, unitPrice: { minorUnits: 100, currency: 'EUR', decimal: '1.00' } }],
+      total: { minorUnits: 200, decimal: '2.00' },
+    });
+  });
+
+  it('says why an order was cancelled, line by line', async () => {
+    const { headers } = await post(anOrder({ items: [{ sku: 'MOUSE', quantity: 99 }] }));
+    const order = await eventually(async () => {
+      const { json } = await call(headers.get('location')!);
+      return json.status === 'CANCELLED' ? json : undefined;
+    });
+    expect(order.reason).toMatchObject({ code: 'INSUFFICIENT_STOCK', lines: [{ requested: 99, code: 'INSUFFICIENT_STOCK' }] });
+  });
+
+  it('ten times at once with one key is one order; the key with other lines is refused', async () => {
+    const before = await countOrders();
+    const answers = await Promise.all(Array.from({ length: 10 }, () => post(anOrder(), { 'idempotency-key': 'rest-1' })));
+    expect(new Set(answers.map(({ json }) => (json.order as { id: string }).id)).size).toBe(1);
+    expect(answers.map(({ status }) => status).sort()).toEqual([...Array<number>(9).fill(200), 201]);
+    expect(await countOrders()).toBe(before + 1);
+    const other = await post(anOrder({ items: [{ productId, quantity: 1 }], idempotencyKey: 'rest-1' }));
+    expect(other).toMatchObject({ status: 422, json: { code: 'IDEMPOTENCY_CONFLICT' } });
+  });
+});
+
+describe('refuses as a problem after RFC 9457, naming the field, with nothing written', () => {
+  it.each<[string, () => unknown, string]>([
+    ['quantity 0', () => anOrder({ items: [{ productId, quantity: 0 }] }), 'items.0.quantity'],
+    ['a negative quantity', () => anOrder({ items: [{ productId, quantity: -3 }] }), 'items.0.quantity'],
+    ['a fractional quantity', () => anOrder({ items: [{ productId, quantity: 1.5 }] }), 'items.0.quantity'],
+    ['a quantity in words', () => anOrder({ items: [{ productId, quantity: 'two' }] }), 'items.0.quantity'],
+    ['a quantity of 2^31', () => anOrder({ items: [{ productId, quantity: 2 ** 31 }] }), 'items.0.quantity'],
+    ['no items', () => anOrder({ items: [] }), 'items'],
+    ['1,000 items', () => anOrder({ items: Array.from({ length: 1_000 }, () => ({ productId, quantity: 1 })) }), 'items'],
+    ['no customer', () => anOrder({ customerId: undefined }), 'customerId'],
+    ['an empty customer', () => anOrder({ customerId: '' }), 'customerId'],
+    ['a customer with NUL', () => anOrder({ customerId: 'a\u0000b' }), 'customerId'],
+    ['a customer of 10,000 characters', () => anOrder({ customerId: 'x'.repeat(10_000) }), 'customerId'],
+    ['a key of 201 characters', () => anOrder({ idempotencyKey: 'k'.repeat(201) }), 'idempotencyKey'],
+    ['a product by neither id nor sku', () => anOrder({ items: [{ quantity: 1 }] }), 'items.0'],
+    ['a product by both', () => anOrder({ items: [{ productId, sku: 'MOUSE', quantity: 1 }] }), 'items.0'],
+    ['an unknown sku', () => anOrder({ items: [{ sku: 'NO-SUCH', quantity: 1 }] }), 'items.0.sku'],
+    ['a sku with NUL', () => anOrder({ items: [{ sku: 'NO\u0000', quantity: 1 }] }), 'items.0.sku'],
+    ['an unknown field', () => anOrder({ coupon: 'FREE' }), ''],
+    ['a list', () => [], ''],
+    ['null', () => null, ''],
+  ])('%s', async (_case, body, path) => {
+    const before = await countOrders();
+    const { status, headers, json } = await post(body());
+    expect({ status, type: headers.get('content-type'), code: json.code }).toEqual({
+      status: 422,
+      type: 'application/problem+json',
+      code: 'VALIDATION_FAILED',
+    });
+    expect((json.fields as { path: string }[]).map((field) => field.path)).toContain(path);
+    expect(json.requestId).toBe(headers.get('x-request-id'));
+    expect(await countOrders()).toBe(before);
+  });
+
+  it.each<[string, string, RequestInit, number, string]>([
+    ['malformed JSON', '/create_order', json('{"customerId": '), 400, 'BAD_USER_INPUT'],
+    ['a body of 10 MiB', '/create_order', json('x'.repeat(10 * 1024 * 1024)), 413, 'PAYLOAD_TOO_LARGE'],
+    [
+      'a form',
+      '/create_order',
+      { method: 'POST', body: 'a=b', headers: { 'content-type': 'text/plain' } },
+      415,
+      'BAD_USER_INPUT',
+    ],
+    ['a header that is no key', '/create_order', json('{}', { 'idempotency-key': 'a b' }), 400, 'BAD_USER_INPUT'],
+    ['another method', '/create_order', { method: 'DELETE' }, 405, 'METHOD_NOT_ALLOWED'],
+    ['an order that is nobody’s', '/orders/ORD-nobody', {}, 404, 'UNKNOWN_ORDER'],
+    ['an id with NUL', '/orders/a%00b', {}, 400, 'BAD_USER_INPUT'],
+    ['a broken address', '/orders/%E0%A4', {}, 400, 'BAD_USER_INPUT'],
+    ['an address below an order', '/orders/a/b', {}, 404, 'NOT_FOUND'],
+    ['a page of 0', '/products?first=0', {}, 422, 'VALIDATION_FAILED'],
+    ['a page of 1,001', '/products?first=1001', {}, 422, 'VALIDATION_FAILED'],
+    ['a page after nothing', '/products?after=x', {}, 422, 'VALIDATION_FAILED'],
+  ])('%s', async (_case, path, init, status, code) => {
+    const before = await countOrders();
+    const answer = await call(path, init);
+    expect([answer.status, answer.json.code, answer.json.status]).toEqual([status, code, status]);
+    expect(JSON.stringify(answer.json)).not.toMatch(/select|insert|prisma|at .*\.ts/i);
+    expect(await countOrders()).toBe(before);
+  });
+
+  function json(body: string, headers: Record<string, string> = {}): RequestInit {
+    return { method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } };
+  }
+});
+
+it('GET /products comes in pages, each naming the next', async () => {
+  const seen: string[] = [];
+  let path: string | undefined = '/products?first=1';
+  while (path) {
+    const { headers, json } = await call(path);
+    seen.push(...Object.keys(json));
+    path = /^<(.+)>; rel="next"$/.exec(headers.get('link') ?? '')?.[1];
+  }
+  const products = await house.database.product.findMany({ where: { active: true }, orderBy: { id: 'asc' } });
+  expect(seen).toEqual(products.map((product) => String(product.id)));
+});
+
+it('production wants to be told what to order', async () => {
+  const strict = await aHouse({ config: { NODE_ENV: 'production' } });
+  const response = await fetch(`${strict.url}/create_order`, { method: 'POST' });
+  expect([response.status, await strict.database.order.count()]).toEqual([400, 0]);
+  await strict.drop();
+});
+
+describe('/openapi.json', () => {
+  it('is a valid OpenAPI 3.1 document', async () => {
+    const document = JSON.stringify((await call('/openapi.json')).json);
+    const program = `
+      import { readFileSync } from 'node:fs';
+      import { Validator } from '@seriousme/openapi-schema-validator';
+      const { valid, errors } = await new Validator().validate(JSON.parse(readFileSync(0, 'utf8')));
+      console.log(JSON.stringify({ valid, errors }));`;
+    const verdict = execFileSync(process.execPath, ['--input-type=module', '-e', program], { input: document, encoding: 'utf8' });
+    expect(JSON.parse(verdict)).toMatchObject({ valid: true });
+  });
+
+  it('describes the answers as they are', async () => {
+    const { paths } = (await call('/openapi.json')).json as { paths: Record<string, Record<string, Operation>> };
+    const { headers, json: placed } = await post(anOrder({ items: [{ sku: 'MOUSE', quantity: 10_000 }] }));
+    await eventually(async () => (await call(headers.get('location')!)).json.status === 'CANCELLED');
+    const answers: [string, string, number, unknown][] = [
+      ['/create_order', 'post', 201, placed],
+      ['/orders/{id}', 'get', 200, (await call(headers.get('location')!)).json],
+      ['/products', 'get', 200, (await call('/products')).json],
+    ];
+    for (const [path, method, status, json] of answers) {
+      const { schema } = paths[path]![method]!.responses[status]!.content['application/json'];
+      expect(z.fromJSONSchema(schema).safeParse(json)).toMatchObject({ success: true });
+    }
+  });
+
+  it('describes what is there', async () => {
+    const { paths } = (await call('/openapi.json')).json as { paths: Record<string, Record<string, Operation>> };
+    const operations = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, { parameters, responses }]) => [
+        `${method} ${path}`,
+        parameters.map(({ name, in: place }) => `${name} in ${place}`).join(', '),
+        Object.keys(responses).join(' '),
+      ]),
+    );
+    expect(operations).toEqual([
+      ['post /create_order', 'Idempotency-Key in header', '200 201 400 413 415 422 500 503'],
+      ['get /orders/{id}', 'id in path', '200 400 404 500 503'],
+      ['get /products', 'first in query, after in query', '200 400 422 500 503'],
+    ]);
+  });
+
+  interface Operation {
+    parameters: { name: string; in: string }[];
+    responses: Record<string, { content: Record<'application/json', { schema: Parameters<typeof z.fromJSONSchema>[0] }> }>;
+  }
+});
