@@ -81,6 +81,5 @@ function json(schema: object) {
 }
 
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io });
-  return rest;
+  return { ...z.toJSONSchema(schema, { io }), $schema: undefined };
 }
