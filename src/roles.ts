@@ -12,9 +12,10 @@ import {
   type InventoryContext,
   type SeedOutcome,
 } from './inventory';
-import { Consumer, createOutbox, Relay, topology } from './messaging';
+import { Consumer, createOutbox, notificationsTopology, Relay, topology } from './messaging';
 import { type Broker, type Handlers, type OutboxSchema } from './messaging';
 import { type Health, type Logger, type Metrics } from './observability';
+import { createNotifications, type NotificationsContext } from './notifications';
 import { createOperations, DeadLetterResolver, type OperationsContext } from './operations';
 import { createOrders, orderEndpoints, OrderResolver, type OrdersContext } from './orders';
 import { version } from './version';
@@ -24,7 +25,7 @@ import { watch } from './watch';
  * The roles a process can play. Embedded is all of them in one process; distributed is one process each, any number of each.
  * They share nothing but the database and the broker.
  */
-export const roleNames = ['gateway', 'orders', 'inventory'] as const;
+export const roleNames = ['gateway', 'orders', 'inventory', 'notifications'] as const;
 export type RoleName = (typeof roleNames)[number];
 
 /** What every role stands on. */
@@ -57,6 +58,7 @@ export async function startRoles(names: readonly RoleName[], ground: Ground): Pr
   };
   try {
     await ground.broker.declare(topology);
+    if (names.includes('notifications')) await ground.broker.declare(notificationsTopology);
     const house = buildHouse(ground);
     for (const relay of relaysOf(names, house)) stops.push(await begun(relay));
     for (const name of names) for (const end of await consuming[name](house)) stops.push(end);
@@ -83,13 +85,18 @@ export async function seed(ground: Ground): Promise<{ value: SeedOutcome; detail
 interface House extends Ground {
   orders: OrdersContext;
   inventory: InventoryContext;
+  notifications: NotificationsContext;
   operations: OperationsContext;
   relays: Record<OutboxSchema, Relay>;
 }
 
 function buildHouse(ground: Ground): House {
   const { config, database, metrics, log, newId } = ground;
-  const relays = { orders: relayOf('orders', ground), inventory: relayOf('inventory', ground) };
+  const relays = {
+    orders: relayOf('orders', ground),
+    inventory: relayOf('inventory', ground),
+    notifications: relayOf('notifications', ground),
+  };
   const outboxOf = (schema: OutboxSchema) =>
     createOutbox({ database, schema, leaseMs: LEASE_MS, handOver: (rows) => relays[schema].handOver(rows) });
   const { CURRENCY: currency } = config;
@@ -109,9 +116,10 @@ function buildHouse(ground: Ground): House {
     watchdog: { intervalMs: 1_000, batchSizeMax: 500, queued: () => ordersQueued(ground.broker) },
     productIdsBySku: (skus) => inventory.productIdsBySku(skus),
   });
-  const expected = expectedBy({ ...orders.handlers, ...inventory.handlers });
+  const notifications = createNotifications({ log });
+  const expected = expectedBy({ ...orders.handlers, ...inventory.handlers, ...notifications.handlers });
   const operations = createOperations({ database, broker: ground.broker, log, newId, expected });
-  return { ...ground, orders, inventory, operations, relays };
+  return { ...ground, orders, inventory, notifications, operations, relays };
 }
 
 /** Which events each queue's consumer takes. */
@@ -148,6 +156,7 @@ const outboxesOf: Record<RoleName, OutboxSchema[]> = {
   gateway: ['orders', 'inventory'],
   orders: ['orders'],
   inventory: ['inventory'],
+  notifications: ['notifications'],
 };
 
 function outboxesFor(names: readonly RoleName[]): OutboxSchema[] {
@@ -180,6 +189,7 @@ const consuming: Record<RoleName, (house: House) => Promise<(() => Promise<void>
     return [unrouted, ...consumers, () => watchdog.stop()];
   },
   inventory: (house) => consume(house, house.inventory.handlers, 'inventory'),
+  notifications: (house) => consume(house, house.notifications.handlers, 'notifications'),
 };
 
 async function begun(worker: { start(): Promise<void>; stop(): Promise<void> }) {

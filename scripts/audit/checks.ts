@@ -73,7 +73,9 @@ export const auditChecks: readonly AuditCheck[] = [
     promise: 'At rest no event of these orders waits in an outbox (I9).',
     breaks: (scope) => sql`
       SELECT aggregate_id || ': ' || type || ' not published since ' || created_at AS line
-      FROM (SELECT * FROM orders.outbox UNION ALL SELECT * FROM inventory.outbox) AS waiting
+      FROM (
+        SELECT * FROM orders.outbox UNION ALL SELECT * FROM inventory.outbox UNION ALL SELECT * FROM notifications.outbox
+      ) AS waiting
       WHERE aggregate_id IN (${ourIds(scope)}) OR aggregate_id = ANY(${scope.foreign.map((order) => order.orderId)}::text[])`,
   },
   {

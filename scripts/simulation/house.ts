@@ -33,7 +33,11 @@ const LEASE_MS = 10_000;
 
 /** Starts the roles in the order of `roles.ts`: what publishes, what consumes. Resolves when they are up. */
 export async function startHouse(roles: readonly Role[], ground: Ground): Promise<House> {
-  const relays = { orders: relayOf('orders', ground), inventory: relayOf('inventory', ground) };
+  const relays = {
+    orders: relayOf('orders', ground),
+    inventory: relayOf('inventory', ground),
+    notifications: relayOf('notifications', ground),
+  };
   const outboxes = { orders: outboxOf('orders', ground, relays), inventory: outboxOf('inventory', ground, relays) };
   const inventory = createInventory({ ...ground, outbox: outboxes.inventory, currency: 'EUR' });
   const orders = ordersOn(ground, outboxes.orders, () => relays.orders.room());

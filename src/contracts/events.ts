@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+import { orderStatus } from './orderStatus';
+
 /** The largest whole number that Postgres' integer and GraphQL's Int both hold. */
 export const INT_MAX = 2_147_483_647;
 
@@ -77,6 +79,20 @@ export const events = {
     order_id: orderId,
     customer_id: z.string().optional(),
     version: z.int().optional(),
+  }),
+  /** What a customer is told; made from the events above, one per version of an order. */
+  OrderStatusChanged: z.looseObject({
+    event: z.literal('OrderStatusChanged'),
+    order_id: orderId,
+    customer_id: z.string(),
+    version: z.int(),
+    status: orderStatus,
+    /** The status in words. */
+    message: z.string(),
+    code: cancellationCode.optional(),
+    reason: z.string().optional(),
+    total: minorUnits.optional(),
+    currency: z.string().length(3).optional(),
   }),
   StockReserved: z.looseObject({ event: z.literal('StockReserved'), order_id: orderId, items: z.array(reservedLine).min(1) }),
   StockRejected: z.looseObject({

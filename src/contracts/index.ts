@@ -1,3 +1,4 @@
 export * from './events';
 export * from './input';
+export * from './orderStatus';
 export * from './topology';

@@ -5,6 +5,7 @@ export const exchanges = {
   inventory: 'inventory',
   orderEvents: 'order_events',
   stockEvents: 'stock_events',
+  notifications: 'notification_exchange',
   unrouted: 'unrouted',
   deadLetters: 'dead_letters',
 } as const;
@@ -18,17 +19,22 @@ export const queues = {
   orderFulfilled: 'order.fulfilled.inventory',
   /** What decides an order, and what says that its closing was heard: the answers of inventory. */
   stockReplies: 'stock.replies.orders',
+  /** Every order event, for the reaction that speaks of creations. */
+  orderCreations: 'order.creations.notifications',
+  /** What happens to orders, for the reaction that tells customers. */
+  orderUpdates: 'order.updates.notifications',
   /** What nobody was bound to receive. */
   unrouted: 'unrouted',
 } as const;
 
-/** Where each event goes. `mandatory`: an event that some role must act on, so a missing binding is a fault and not a choice. */
+/** Where each event goes; what stands in braces is filled in from its body. `mandatory`: an event that some role must act on, so a missing binding is a fault and not a choice. */
 export const routes = {
   OrderCreated: { exchange: exchanges.orders, key: 'order.created', mandatory: true },
   OrderConfirmed: { exchange: exchanges.orders, key: 'order.confirmed', mandatory: false },
   OrderUpdated: { exchange: exchanges.orders, key: 'order.updated', mandatory: false },
   OrderCancelled: { exchange: exchanges.orders, key: 'order.cancelled', mandatory: true },
   OrderFulfilled: { exchange: exchanges.orders, key: 'order.fulfilled', mandatory: true },
+  OrderStatusChanged: { exchange: exchanges.notifications, key: 'client.{customer_id}.order.{order_id}', mandatory: false },
   StockReserved: { exchange: exchanges.inventory, key: 'stock.reserved', mandatory: true },
   StockRejected: { exchange: exchanges.inventory, key: 'stock.rejected', mandatory: true },
   StockReleased: { exchange: exchanges.inventory, key: 'stock.released', mandatory: true },

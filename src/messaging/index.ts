@@ -5,5 +5,5 @@ export { followUp, parseMessage, PoisonMessage, type IncomingMessage, type Outgo
 export { createOutbox, type Outbox, type Outcome } from './outbox';
 export { outboxLag, waitingAggregates, type OutboxSchema } from './outboxRows';
 export { Relay } from './relay';
-export { topology } from './topology';
+export { notificationsTopology, topology } from './topology';
 export type * from './broker';

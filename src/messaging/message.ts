@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 import { events, routes, text, type AnyEvent, type EventOf, type EventType } from '../contracts';
 import { type MessageProperties, type Publication } from './broker';
 
@@ -70,7 +72,7 @@ export function toPublication(message: StoredMessage): Publication {
   if (message.traceparent) headers.traceparent = message.traceparent;
   return {
     exchange: route.exchange,
-    routingKey: route.key,
+    routingKey: routingKeyOf(message.type, message.json),
     mandatory: route.mandatory,
     body: Buffer.from(message.json),
     properties: {
@@ -83,6 +85,24 @@ export function toPublication(message: StoredMessage): Publication {
       headers,
     },
   };
+}
+
+/** The routing key of an event: as it stands in its route, or filled in from its body. */
+export function routingKeyOf(type: EventType, json: string): string {
+  const { key } = routes[type];
+  if (!key.includes('{')) return key;
+  const body = JSON.parse(json) as Record<string, unknown>;
+  return key.replace(/\{(\w+)\}/g, (_braces, field: string) => keyWord(String(body[field])));
+}
+
+/**
+ * One word of a routing key: percent-encoded, dots and stars too, so that nobody's id is two words or fits another's binding; and
+ * what would not fit into the 255 bytes of a key is replaced by its hash.
+ */
+function keyWord(value: string): string {
+  const encode = (character: string) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+  const encoded = encodeURIComponent(value.toWellFormed()).replace(/[.*]/g, encode);
+  return encoded.length <= 100 ? encoded : `sha256-${createHash('sha256').update(value).digest('base64url')}`;
 }
 
 /**

@@ -40,6 +40,26 @@ function bind(type: EventType, queue: string): Binding {
 }
 
 /**
+ * What the notifications role adds. Only that role declares it, so that where nobody runs it no queue fills for nobody; once it has
+ * run, its queues are kept for it. Customers bind queues of their own to the exchange.
+ */
+export const notificationsTopology: Topology = {
+  exchanges: [{ name: exchanges.notifications, type: 'topic' }],
+  queues: [
+    { name: queues.orderCreations, kind: 'work' },
+    { name: queues.orderUpdates, kind: 'work' },
+  ],
+  bindings: [
+    { exchange: exchanges.orderEvents, key: '', to: { queue: queues.orderCreations } },
+    bind('OrderCreated', queues.orderUpdates),
+    bind('OrderConfirmed', queues.orderUpdates),
+    bind('OrderUpdated', queues.orderUpdates),
+    bind('OrderCancelled', queues.orderUpdates),
+    bind('OrderFulfilled', queues.orderUpdates),
+  ],
+};
+
+/**
  * A copy of every event of one exchange for whoever listens. By exact key, not `#`: so that an event which nobody happens to
  * want is at home here, while a misspelt key ends in `unrouted`, where someone can find it.
  */

@@ -1,4 +1,4 @@
-import { type CancellationCode, type RejectedLine } from '../contracts';
+import { type CancellationCode, type OrderStatus, type RejectedLine } from '../contracts';
 
 /**
  * What an order can go through. Everything that may happen to an order in any status is defined here, and nowhere else.
@@ -43,7 +43,7 @@ export const transitions: Record<OrderStatus, Record<OrderTrigger, OrderStatus |
   },
 };
 
-export type OrderStatus = 'PENDING' | 'CONFIRMED' | 'FULFILLED' | 'CANCELLED';
+export { type OrderStatus };
 /** Two events from inventory, three commands: from a person, from the clock, from the warehouse. */
 export type OrderTrigger = 'StockReserved' | 'StockRejected' | 'CancelOrder' | 'ExpireOrder' | 'FulfilOrder';
 export type NonTransition = 'ignored' | 'already' | 'refused' | 'release';

@@ -1,5 +1,6 @@
 import { createUnionType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 
+import { statusInWords } from '../contracts';
 import { Connection, Edge, ErrorCode, ErrorResult, Money, Timestamp, ValidationError } from '../graphql';
 import { type CloseOrderResult } from './closeOrder';
 import { type CreateOrderResult } from './createOrder';
@@ -154,17 +155,10 @@ export class Order {
           code,
         })),
       },
-      message: messages[view.status],
+      message: statusInWords[view.status],
     });
   }
 }
-
-const messages: Record<OrderView['status'], string> = {
-  PENDING: 'Order received. Inventory check in progress.',
-  CONFIRMED: 'Order confirmed. Every item is reserved.',
-  FULFILLED: 'Order fulfilled. The goods are on their way.',
-  CANCELLED: 'Order cancelled.',
-};
 
 function moneyOrNull(minorUnits: number | null, currency: string): Money | null {
   return minorUnits === null ? null : Money.of(minorUnits, currency);

@@ -78,7 +78,7 @@ export async function createPostgresShop(
 }
 
 /** Each event with the handler that gets it, in a transaction as the consumer's. */
-function handlersOf(outbox: Record<OutboxSchema, Outbox>, ...tables: Record<string, Handlers>[]) {
+function handlersOf(outbox: Record<'orders' | 'inventory', Outbox>, ...tables: Record<string, Handlers>[]) {
   const [orders, inventory] = tables.map((table) => Object.assign({}, ...Object.values(table)) as Record<string, Handler<never>>);
   const handled = (owner: Outbox, handler: Handler<never>) => (body: AnyEvent) =>
     owner.transaction(async (tx) => ({ result: undefined, messages: await handler(tx, [incoming(body) as never]) }));

@@ -57,7 +57,8 @@ whereInstalled('a RabbitMQ node with the files of docker-compose.yml', () => {
   it('S2.3 serves its management page to rabbit_user, and knows no guest', async () => {
     expect(await ask('whoami', 'rabbit_user:rabbit_pass')).toEqual({ name: 'rabbit_user', tags: ['administrator'] });
     expect(await ask('whoami', 'guest:guest')).toMatchObject({ error: expect.stringMatching(/^not_authori[sz]ed$/) as unknown });
-    expect(await ask('vhosts', 'rabbit_user:rabbit_pass')).toMatchObject([{ name: '/' }]);
+    // The page lists a virtual host when its figures have come in, which is later than the node takes connections.
+    await eventually(async () => expect(await ask('vhosts', 'rabbit_user:rabbit_pass')).toMatchObject([{ name: '/' }]) ?? true);
   });
 
   it('S2.3 takes our topology from rabbit_user over AMQP, and keeps what no queue wanted', async () => {

@@ -5,7 +5,7 @@ import { readConfig, type Config } from '../../src/config';
 import { type Database } from '../../src/database';
 import { type Broker } from '../../src/messaging';
 import { createInProcessBroker } from '../../src/messaging/brokers/inProcess';
-import { createHealth, createLogger, createMetrics } from '../../src/observability';
+import { createHealth, createLogger, createMetrics, type Logger } from '../../src/observability';
 import { roleNames, startRoles, type Ground, type RoleName, type Running } from '../../src/roles';
 import { createTestDatabase, type TestDatabase } from './postgres';
 
@@ -37,12 +37,13 @@ export interface HouseOptions {
   config?: Partial<Record<keyof Config, string>>;
   broker?: Broker;
   roles?: readonly RoleName[];
+  log?: Logger;
   /** To start again on the data of a house that stopped. */
   testDatabase?: TestDatabase;
 }
 
 /** Starts the roles as `npm start` does, on a free port, with the broker in process unless another is given. */
-export async function aHouse({ config = {}, broker, roles = roleNames, testDatabase }: HouseOptions = {}): Promise<House> {
+export async function aHouse({ config = {}, broker, roles = roleNames, testDatabase, log }: HouseOptions = {}): Promise<House> {
   const ownDatabase = testDatabase ?? (await createTestDatabase());
   const { database } = ownDatabase;
   const random = () => randomInt(2 ** 32) / 2 ** 32;
@@ -50,7 +51,7 @@ export async function aHouse({ config = {}, broker, roles = roleNames, testDatab
     ...{ database, random, newId: uuidv7, metrics: createMetrics(), health: createHealth() },
     config: readConfig({ PORT: '0', DRAIN_SECONDS: '5', NODE_ENV: 'test', ...config }),
     broker: broker ?? createInProcessBroker({ random }),
-    log: createLogger({ level: process.env.TEST_LOG_LEVEL ?? 'silent', name: 'test' }),
+    log: log ?? createLogger({ level: process.env.TEST_LOG_LEVEL ?? 'silent', name: 'test' }),
     embedded: broker === undefined || broker.name === 'in-process',
   };
   const running = await startRoles(roles, ground);

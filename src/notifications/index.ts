@@ -1,0 +1,2 @@
+/** The door of the notifications context: what the wiring needs, nothing more. */
+export { createNotifications, type NotificationsContext } from './context';

@@ -1,0 +1,64 @@
+import { statusInWords, type EventOf, type EventType } from '../contracts';
+
+/** What happens to orders, and whoever listens may hear. */
+export const orderEvents = [
+  'OrderCreated',
+  'OrderConfirmed',
+  'OrderUpdated',
+  'OrderCancelled',
+  'OrderFulfilled',
+] as const satisfies EventType[];
+export type OrderEvent = EventOf<(typeof orderEvents)[number]>;
+
+/** What the customer is told of an event; undefined when it changes no status, or nobody knows whose order it is. */
+export function statusChange(event: OrderEvent): EventOf<'OrderStatusChanged'> | undefined {
+  switch (event.event) {
+    case 'OrderConfirmed':
+      return changed(event, 'CONFIRMED', { total: event.total, currency: event.currency });
+    case 'OrderCancelled':
+      return changed(event, 'CANCELLED', { code: event.code, reason: event.reason });
+    case 'OrderFulfilled':
+      return changed(event, 'FULFILLED', {});
+    case 'OrderCreated':
+    case 'OrderUpdated':
+      return undefined;
+    default:
+      return event satisfies never;
+  }
+}
+
+interface Head {
+  order_id: string;
+  customer_id?: string;
+  version?: number;
+}
+
+type Change = EventOf<'OrderStatusChanged'>;
+
+/** A foreign order service may leave out the customer or the version: then there is nobody to tell, or no way to tell news from repetition. */
+function changed(
+  { order_id, customer_id, version }: Head,
+  status: Change['status'],
+  more: Pick<Change, 'code' | 'reason' | 'total' | 'currency'>,
+): Change | undefined {
+  if (customer_id === undefined || version === undefined) return undefined;
+  return { event: 'OrderStatusChanged', order_id, customer_id, version, status, message: statusInWords[status], ...more };
+}
+
+/** One line for the log: what happened to which order. */
+export function inOneLine(event: OrderEvent): string {
+  switch (event.event) {
+    case 'OrderCreated':
+      return `order ${event.order_id} was placed: ${event.items.map((item) => `${item.quantity} × product ${item.product_id}`).join(', ')}`;
+    case 'OrderConfirmed':
+      return `order ${event.order_id} is confirmed`;
+    case 'OrderUpdated':
+      return `order ${event.order_id} was changed`;
+    case 'OrderCancelled':
+      return `order ${event.order_id} is cancelled: ${event.reason ?? 'no reason given'}`;
+    case 'OrderFulfilled':
+      return `order ${event.order_id} is fulfilled`;
+    default:
+      return event satisfies never;
+  }
+}

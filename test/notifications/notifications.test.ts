@@ -1,0 +1,137 @@
+import { randomInt } from 'node:crypto';
+
+import { exchanges, queues } from '../../src/contracts';
+import { type Broker, type Delivery } from '../../src/messaging';
+import { createInProcessBroker } from '../../src/messaging/brokers/inProcess';
+import { connectRabbitmq } from '../../src/messaging/brokers/rabbitmq';
+import { createLogger } from '../../src/observability';
+import { aHouse, type House } from '../support/aHouse';
+import { testRabbitmqUrl } from '../support/brokers';
+import { eventually } from '../support/eventually';
+
+/** The notifications role: two reactions to order events, and what customers hear, on both brokers. */
+const random = () => randomInt(2 ** 32) / 2 ** 32;
+const rabbitmqUrl = testRabbitmqUrl('test-6');
+const brokers: [string, () => Promise<Broker>][] = [['in process', () => Promise.resolve(createInProcessBroker({ random }))]];
+if (rabbitmqUrl) brokers.push(['RabbitMQ', () => connectRabbitmq({ url: rabbitmqUrl, random })]);
+
+describe.each(brokers)('notifications, broker %s', (_name, open) => {
+  const lines: { msg: string; orderId?: string }[] = [];
+  const log = createLogger({
+    level: 'info',
+    name: 'test',
+    destination: { write: (line: string) => void lines.push(JSON.parse(line) as { msg: string }) },
+  });
+  let house: House;
+  let queue = 0;
+
+  beforeAll(async () => {
+    house = await aHouse({ broker: await open(), log });
+    await house.ask(
+      `mutation { createProduct(input: { sku: "NOTE", name: "Notebook", price: 250, onHand: 10 }) { __typename } }`,
+    );
+  });
+  afterAll(() => house.drop());
+
+  const place = async (customerId: string, quantity: number) => {
+    const input = `{ customerId: "${customerId}", items: [{ sku: "NOTE", quantity: ${quantity} }] }`;
+    const data = await house.ask<{ createOrder: { id: string } }>(
+      `mutation { createOrder(input: ${input}) { ... on Order { id } } }`,
+    );
+    return data.createOrder.id;
+  };
+  const close = (verb: 'cancelOrder' | 'fulfilOrder', id: string) =>
+    house.ask(`mutation { ${verb}(orderId: "${id}") { __typename } }`);
+  /** A queue as a program of the customer's declares it: its own, gone with it. */
+  const listen = async (exchange: string, key: string) => {
+    const heard: { key: string; id?: string; body: Record<string, unknown> }[] = [];
+    const name = `listener-${++queue}`;
+    const { broker } = house.ground;
+    const bindings = [{ exchange, key, to: { queue: name } }];
+    await broker.declare({ exchanges: [], queues: [{ name, kind: 'temporary' }], bindings });
+    await broker.consume(name, { prefetch: 100 }, (delivery: Delivery) => {
+      const body = JSON.parse(delivery.body.toString('utf8')) as Record<string, unknown>;
+      heard.push({ key: delivery.routingKey, id: delivery.properties.messageId, body });
+      delivery.ack();
+    });
+    return heard;
+  };
+  const said = (orderId: string) => lines.filter((line) => line.orderId === orderId).map((line) => line.msg);
+
+  it('a customer hears every change of its own orders, a rejection too, and nothing of others (S1.4, S1.6, S1.18)', async () => {
+    const mine = await listen(exchanges.notifications, 'client.CUST-mine.order.#');
+    const [confirmed, rejected] = [await place('CUST-mine', 1), await place('CUST-mine', 99)];
+    await place('CUST-other', 1);
+    await eventually(() => mine.length >= 2);
+    await close('fulfilOrder', confirmed);
+    await eventually(() => mine.length >= 3);
+    const told = mine.map(({ key, body }) => [key, body.order_id, body.status, body.version, body.code]);
+    expect(told.sort()).toEqual(
+      [
+        [`client.CUST-mine.order.${confirmed}`, confirmed, 'CONFIRMED', 2, undefined],
+        [`client.CUST-mine.order.${rejected}`, rejected, 'CANCELLED', 2, 'INSUFFICIENT_STOCK'],
+        [`client.CUST-mine.order.${confirmed}`, confirmed, 'FULFILLED', 3, undefined],
+      ].sort(),
+    );
+    expect(mine.find(({ body }) => body.status === 'CONFIRMED')!.body).toMatchObject({ total: 250, currency: 'EUR' });
+  });
+
+  it('one order is spoken of by two reactions that know nothing of each other: the fan-out of creations, the topic of creations and updates (S0.2, S0.3, S0.4, S4.3, S4.4)', async () => {
+    const id = await place('CUST-log', 1);
+    await close('cancelOrder', id);
+    await eventually(() => said(id).length >= 3);
+    const placed = expect.stringMatching(/^order ORD-.+ was placed: 1 × product \d+$/) as string;
+    const created = expect.stringMatching(/^new: order ORD-.+ was placed/) as string;
+    const spoken = said(id);
+    expect(spoken).toEqual(expect.arrayContaining([created, placed]));
+    expect(spoken.filter((line) => line.startsWith('new: '))).toHaveLength(1);
+    expect(spoken.at(-1)).toMatch(/is cancelled: Cancelled on request$/);
+  });
+
+  it('a further subscriber binds its own queue and hears all, with no change to anybody (S4.3)', async () => {
+    const heard = await listen(exchanges.orderEvents, '');
+    const id = await place('CUST-further', 1);
+    const ofIt = () => heard.filter(({ body }) => body.order_id === id).map(({ body }) => body.event);
+    await eventually(() => ofIt().length >= 2);
+    expect(ofIt()).toEqual(['OrderCreated', 'OrderConfirmed']);
+  });
+
+  it('the same event twice is told under the same message id', async () => {
+    const heard = await listen(exchanges.notifications, 'client.CUST-twice.#');
+    const body = { event: 'OrderFulfilled', order_id: 'FOREIGN-1', customer_id: 'CUST-twice', version: 7 };
+    const publication = {
+      exchange: exchanges.orders,
+      routingKey: 'order.confirmed',
+      body: Buffer.from(JSON.stringify(body)),
+      properties: { headers: {} },
+      mandatory: true,
+    };
+    await Promise.all([house.ground.broker.publish(publication), house.ground.broker.publish(publication)]);
+    await eventually(() => heard.length >= 2);
+    expect(new Set(heard.map(({ id }) => id)).size).toBe(1);
+  });
+
+  it('rubbish dies alone, and keeps no notice back', async () => {
+    const heard = await listen(exchanges.notifications, 'client.CUST-rubbish.#');
+    const send = (text: string) =>
+      house.ground.broker.publish({
+        exchange: exchanges.orders,
+        routingKey: 'order.confirmed',
+        body: Buffer.from(text),
+        properties: { headers: {} },
+        mandatory: true,
+      });
+    const rubbish = send('{"event":"OrderConfirmed"}');
+    await place('CUST-rubbish', 1);
+    await eventually(() => heard.length === 1);
+    await rubbish;
+    await eventually(async () => (await house.database.deadLetter.count({ where: { queue: queues.orderUpdates } })) === 1);
+  });
+});
+
+it('where nobody runs the role, no queue of its fills', async () => {
+  const house = await aHouse({ roles: ['gateway', 'orders', 'inventory'] });
+  expect(await house.ground.broker.depth(queues.orderCreations)).toBeUndefined();
+  expect(await house.ground.broker.depth(queues.orderUpdates)).toBeUndefined();
+  await house.drop();
+});
