@@ -21,7 +21,7 @@ export const configSchema = z.object({
   POSTGRES_PORT: port(5433).describe(
     'Where a new embedded Postgres listens, or nearby if that is taken; it keeps its port after that.',
   ),
-  DATABASE_POOL_SIZE: count(10, 1, 200).describe('Database connections of one process.'),
+  DATABASE_POOL_SIZE: count(10, 2, 200).describe('Database connections of one process.'),
   NODE_ENV: z
     .enum(['development', 'production', 'test'])
     .default('development')

@@ -114,7 +114,7 @@ function buildHouse(ground: Ground): House {
     },
     room: () => relays.orders.room(),
     watchdog: { intervalMs: 1_000, batchSizeMax: 500, queued: () => ordersQueued(ground.broker) },
-    productIdsBySku: (skus) => inventory.productIdsBySku(skus),
+    products: { idsBySku: inventory.productIdsBySku, idsByName: inventory.productIdsByName },
   });
   const notifications = createNotifications({ log });
   const expected = expectedBy({ ...orders.handlers, ...inventory.handlers, ...notifications.handlers });

@@ -73,7 +73,7 @@ function ordersOn(ground: Ground, outbox: Outbox, room: () => Promise<void>): Or
     ...{ outbox, room, currency: 'EUR', times: { deadlineMs, republishAfterMs } },
     limits: { linesMax: 100, quantityMax: 1_000, batchSizeMax, concurrencyMax: ground.embedded ? 1 : 2 },
     watchdog: { intervalMs: settings.watchIntervalMs, batchSizeMax, queued: () => ordersQueued(broker) },
-    productIdsBySku: () => Promise.resolve(new Map()),
+    products: { idsBySku: () => Promise.resolve(new Map()), idsByName: () => Promise.resolve(new Map()) },
   });
 }
 

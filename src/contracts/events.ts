@@ -20,6 +20,13 @@ export const minorUnits = z.int().min(0).describe('Money in minor units (cents) 
 
 /** A line as ordered. */
 export const orderLine = z.looseObject({ product_id: productId, quantity });
+/** A line as a client requests it: the product by its id, its sku or its name. */
+export const requestedLine = z.looseObject({
+  product_id: z.int().optional(),
+  sku: z.string().optional(),
+  name: z.string().optional(),
+  quantity: z.int(),
+});
 /** A line as reserved, with the price that was taken. */
 export const reservedLine = z.looseObject({ product_id: productId, quantity, unit_price: minorUnits });
 /** Why one line could not be reserved. */
@@ -49,6 +56,24 @@ const product = {
  */
 export const events = {
   OrderCreated: z.looseObject({ event: z.literal('OrderCreated'), order_id: orderId, items: lines }),
+  /** An order placed by message: a client of any make sends it bare, without `event`, to the queue that takes nothing else. */
+  OrderRequested: z.looseObject({
+    event: z.literal('OrderRequested'),
+    /** The client's own name for it: the same again is the same order. */
+    order_id: orderId,
+    /** The customer. */
+    user_id: text(100),
+    order: z.array(requestedLine).min(1).max(1_000),
+  }),
+  /** The answer to a request that became no order. `order_id` is the client's. */
+  OrderRefused: z.looseObject({
+    event: z.literal('OrderRefused'),
+    order_id: orderId,
+    customer_id: z.string(),
+    code: z.enum(['VALIDATION_FAILED', 'IDEMPOTENCY_CONFLICT']),
+    message: z.string(),
+    fields: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })).optional(),
+  }),
   OrderConfirmed: z.looseObject({
     event: z.literal('OrderConfirmed'),
     order_id: orderId,
@@ -89,6 +114,8 @@ export const events = {
     status: orderStatus,
     /** The status in words. */
     message: z.string(),
+    /** In the answer to an OrderRequested: the client's own name for the order. */
+    reference: z.string().optional(),
     code: cancellationCode.optional(),
     reason: z.string().optional(),
     total: minorUnits.optional(),
@@ -115,6 +142,9 @@ export const events = {
   ProductCreated: z.looseObject({ event: z.literal('ProductCreated'), ...product }),
   ProductUpdated: z.looseObject({ event: z.literal('ProductUpdated'), ...product }),
 } as const;
+
+/** Events that a client may send without `event`, to a queue that expects one of them. */
+export const bareEvents: readonly EventType[] = ['OrderRequested'];
 
 export type EventType = keyof typeof events;
 export type EventOf<T extends EventType> = z.infer<(typeof events)[T]>;

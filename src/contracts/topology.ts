@@ -6,6 +6,7 @@ export const exchanges = {
   orderEvents: 'order_events',
   stockEvents: 'stock_events',
   notifications: 'notification_exchange',
+  newOrders: 'new_orders_exchange',
   unrouted: 'unrouted',
   deadLetters: 'dead_letters',
 } as const;
@@ -19,6 +20,8 @@ export const queues = {
   orderFulfilled: 'order.fulfilled.inventory',
   /** What decides an order, and what says that its closing was heard: the answers of inventory. */
   stockReplies: 'stock.replies.orders',
+  /** Orders placed by message. */
+  newOrders: 'new_orders_queue',
   /** Every order event, for the reaction that speaks of creations. */
   orderCreations: 'order.creations.notifications',
   /** What happens to orders, for the reaction that tells customers. */
@@ -34,6 +37,8 @@ export const routes = {
   OrderUpdated: { exchange: exchanges.orders, key: 'order.updated', mandatory: false },
   OrderCancelled: { exchange: exchanges.orders, key: 'order.cancelled', mandatory: true },
   OrderFulfilled: { exchange: exchanges.orders, key: 'order.fulfilled', mandatory: true },
+  OrderRequested: { exchange: exchanges.newOrders, key: '', mandatory: true },
+  OrderRefused: { exchange: exchanges.notifications, key: 'client.{customer_id}.order.{order_id}', mandatory: false },
   OrderStatusChanged: { exchange: exchanges.notifications, key: 'client.{customer_id}.order.{order_id}', mandatory: false },
   StockReserved: { exchange: exchanges.inventory, key: 'stock.reserved', mandatory: true },
   StockRejected: { exchange: exchanges.inventory, key: 'stock.rejected', mandatory: true },

@@ -3,7 +3,15 @@ import { type Outbox } from '../messaging';
 import { adjustStockUseCase, setStockUseCase } from './changeStock';
 import { inventoryHandlers } from './handlers';
 import { createProductUseCase, updateProductUseCase } from './manageProducts';
-import { countViolations, findProduct, findProductIds, listMovements, listProducts, type ProductKey } from './readProducts';
+import {
+  countViolations,
+  findProduct,
+  findProductIds,
+  findProductIdsByName,
+  listMovements,
+  listProducts,
+  type ProductKey,
+} from './readProducts';
 
 export interface InventoryOptions {
   database: Database;
@@ -28,6 +36,7 @@ export function createInventory(options: InventoryOptions) {
     movements: (productId: number, first: number, after?: bigint) => listMovements(database, productId, first, after),
     violations: () => countViolations(database),
     productIdsBySku: rememberingSkus(database),
+    productIdsByName: (names: string[]) => findProductIdsByName(database, names),
     /** What inventory does about orders, by queue. */
     handlers: inventoryHandlers(options.newId),
   };

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import { events, routes, text, type AnyEvent, type EventOf, type EventType } from '../contracts';
+import { bareEvents, events, routes, text, type AnyEvent, type EventOf, type EventType } from '../contracts';
 import { type MessageProperties, type Publication } from './broker';
 
 const envelopeText = text(200);
@@ -135,12 +135,16 @@ function parseJson(body: Buffer): unknown {
 
 function parseEvent(json: unknown, expected: readonly EventType[]): AnyEvent {
   const name = typeof json === 'object' && json !== null ? (json as { event?: unknown }).event : undefined;
-  const type = expected.find((candidate) => candidate === name);
+  const type = expected.find((candidate) => candidate === name || (name === undefined && bareEvents.includes(candidate)));
   if (!type) throw new PoisonMessage(`Unknown event ${named(name)}: this queue takes ${expected.join(', ')}.`);
-  const parsed = events[type].safeParse(json);
+  const parsed = events[type].safeParse(name === undefined && isRecord(json) ? { event: type, ...json } : json);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);
   throw new PoisonMessage(`Not a valid ${type}: ${problems.slice(0, 5).join('; ')}.`);
+}
+
+function isRecord(json: unknown): json is object {
+  return typeof json === 'object' && json !== null && !Array.isArray(json);
 }
 
 /** A name may be a megabyte, or no text at all but lists in lists that no recursion comes to the end of. */

@@ -13,12 +13,15 @@ export const topology: Topology = {
     { name: exchanges.inventory, type: 'topic', alternate: exchanges.unrouted },
     { name: exchanges.orderEvents, type: 'fanout' },
     { name: exchanges.stockEvents, type: 'fanout' },
+    { name: exchanges.newOrders, type: 'direct', alternate: exchanges.unrouted },
+    { name: exchanges.notifications, type: 'topic' },
   ],
   queues: [
     { name: queues.orderCreated, kind: 'work' },
     { name: queues.orderCancelled, kind: 'work' },
     { name: queues.orderFulfilled, kind: 'work' },
     { name: queues.stockReplies, kind: 'work' },
+    { name: queues.newOrders, kind: 'work' },
     { name: queues.unrouted, kind: 'bounded', lengthMax: 10_000 },
   ],
   bindings: [
@@ -30,6 +33,7 @@ export const topology: Topology = {
     bind('StockRejected', queues.stockReplies),
     bind('StockReleased', queues.stockReplies),
     bind('StockCommitted', queues.stockReplies),
+    bind('OrderRequested', queues.newOrders),
     ...copies(exchanges.orders, exchanges.orderEvents),
     ...copies(exchanges.inventory, exchanges.stockEvents),
   ],
@@ -44,7 +48,7 @@ function bind(type: EventType, queue: string): Binding {
  * run, its queues are kept for it. Customers bind queues of their own to the exchange.
  */
 export const notificationsTopology: Topology = {
-  exchanges: [{ name: exchanges.notifications, type: 'topic' }],
+  exchanges: [],
   queues: [
     { name: queues.orderCreations, kind: 'work' },
     { name: queues.orderUpdates, kind: 'work' },

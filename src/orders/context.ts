@@ -7,7 +7,8 @@ import { cancelOrderUseCase, fulfilOrderUseCase } from './closeOrder';
 import { createOrderUseCase, type CreateOrderOptions } from './createOrder';
 import { stockReplyHandlers } from './handlers';
 import { isDecided } from './order';
-import { placeOrdersUseCase } from './placeOrders';
+import { newOrderHandlers } from './newOrders';
+import { nameProducts, placeOrdersUseCase, type ProductNames } from './placeOrders';
 import { findOrders, listOrders, pendingOrders, readTimelines, type OrderFilter } from './readOrders';
 import { startWatchdog, type Watchdog, type WatchdogOptions } from './watchdog';
 
@@ -17,30 +18,32 @@ export interface OrdersOptions extends Omit<CreateOrderOptions, 'database' | 'ou
   log: Logger;
   metrics: Metrics;
   watchdog: Pick<WatchdogOptions, 'intervalMs' | 'batchSizeMax' | 'queued'>;
-  /** Which product each sku names; unknown skus are left out. Orders know products by id only. */
-  productIdsBySku: (skus: string[]) => Promise<Map<string, number>>;
+  products: ProductNames;
 }
 
 /** The orders context: its use cases, what it does about messages, and its watchdog. */
 export type OrdersContext = ReturnType<typeof createOrders>;
 
 export function createOrders(options: OrdersOptions) {
-  const { database, outbox, log, newId, metrics, productIdsBySku } = options;
+  const { database, outbox, log, newId, metrics, products } = options;
   const onChanged = (outcomes: ChangeOutcome[]) => outcomes.forEach((outcome) => countDecision(metrics, outcome));
   const changing = { newId, tellAgainAfterMs: options.times.republishAfterMs };
   const closing = { outbox, changing, onChanged };
   const create = createOrderUseCase(options);
   return {
     create,
-    place: placeOrdersUseCase(create, productIdsBySku),
+    place: placeOrdersUseCase(create, products),
     cancel: cancelOrderUseCase(closing),
     fulfil: fulfilOrderUseCase(closing),
     find: (ids: string[]) => findOrders(database, ids),
     list: (filter: OrderFilter, first: number, after?: string) => listOrders(database, filter, first, after),
     timelines: (ids: string[]) => readTimelines(database, ids),
     pending: () => pendingOrders(database),
-    /** What decides orders, by queue. */
-    handlers: { [queues.stockReplies]: stockReplyHandlers(changing, onChanged) } as Record<string, Handlers>,
+    /** What places and decides orders, by queue. */
+    handlers: {
+      [queues.stockReplies]: stockReplyHandlers(changing, onChanged),
+      [queues.newOrders]: newOrderHandlers({ ...options, nameProducts: (wishes) => nameProducts(products, wishes) }),
+    } as Record<string, Handlers>,
     startWatchdog: (): Watchdog => startWatchdog({ outbox, log, changing, onChanged, ...options.watchdog }),
   };
 }

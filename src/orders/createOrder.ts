@@ -44,7 +44,7 @@ export type CreateOrder = (input: CreateOrderInput, correlationId: string) => Pr
  * decides later. Orders that arrive together share the transaction.
  */
 export function createOrderUseCase(options: CreateOrderOptions): CreateOrder {
-  const schema = inputSchema(options.limits);
+  const draft = draftOrder(options);
   const place = groupCommit({
     commit: (orders: NewOrder[]) => placeOrders(options, orders),
     isFaultOfOne: (error) => ['data', 'constraint', 'other'].includes(classifyDatabaseError(error)),
@@ -56,17 +56,30 @@ export function createOrderUseCase(options: CreateOrderOptions): CreateOrder {
       new Unavailable('Orders are not being decided at the moment, so no more are taken; nothing was placed. Try again.'),
   });
   return async (input, correlationId) => {
+    const drafted = draft(input, correlationId);
+    return drafted.type === 'draft' ? place(drafted.order) : drafted;
+  };
+}
+
+type Draft = { type: 'draft'; order: NewOrder } | Extract<CreateOrderResult, { type: 'invalid' }>;
+
+/** Checks a wish and makes the order of it that can be written; pure, but for the new id. */
+export function draftOrder({ limits, currency, newId }: DraftOptions): (input: CreateOrderInput, correlationId: string) => Draft {
+  const schema = inputSchema(limits);
+  return (input, correlationId) => {
     const parsed = schema.safeParse(input);
     if (!parsed.success) return { type: 'invalid', fields: faultsOf(parsed.error) };
     const lines = mergeLines(parsed.data.items);
-    const tooMany = lines.find((line) => line.quantity > options.limits.quantityMax);
-    if (tooMany) return { type: 'invalid', fields: [tooManyTogether(tooMany, options.limits.quantityMax)] };
+    const tooMany = lines.find((line) => line.quantity > limits.quantityMax);
+    if (tooMany) return { type: 'invalid', fields: [tooManyTogether(tooMany, limits.quantityMax)] };
     const { customerId, idempotencyKey = null } = parsed.data;
     const fingerprint = idempotencyKey === null ? null : fingerprintOf(lines);
-    const id = `ORD-${options.newId()}`;
-    return place({ id, customerId, lines, currency: options.currency, correlationId, idempotencyKey, fingerprint });
+    const id = `ORD-${newId()}`;
+    return { type: 'draft', order: { id, customerId, lines, currency, correlationId, idempotencyKey, fingerprint } };
   };
 }
+
+type DraftOptions = Pick<CreateOrderOptions, 'limits' | 'currency' | 'newId'>;
 
 /** Longer than a queue at the door ever stands still while orders are decided: a caller is told, and not left hanging. */
 const ROOM_WAIT_MAX_MS = 10_000;
@@ -86,9 +99,10 @@ async function placeOrders(options: CreateOrderOptions, orders: NewOrder[]): Pro
   }
 }
 
-async function writeOrders(
+/** Writes orders inside the transaction it is given; answers in their places, and the events that must be written beside them. */
+export async function writeOrders(
   tx: Transaction,
-  options: CreateOrderOptions,
+  options: Pick<CreateOrderOptions, 'times' | 'newId'>,
   orders: NewOrder[],
 ): Promise<Outcome<CreateOrderResult[]>> {
   const placed = await saveOrders(tx, orders, options.times);

@@ -1,46 +1,69 @@
 import { type FieldFault } from '../contracts';
 import { type CreateOrder, type CreateOrderInput, type CreateOrderResult } from './createOrder';
 
-/** An order as the doors take it: each product named by its id or by its sku. */
+/** An order as the doors take it: each product named by its id, its sku or its name. */
 export interface OrderWish extends Omit<CreateOrderInput, 'items'> {
-  items: { productId?: number | null; sku?: string | null; quantity: number }[];
+  items: WishedItem[];
+}
+
+interface WishedItem {
+  productId?: number | null;
+  sku?: string | null;
+  name?: string | null;
+  quantity: number;
+}
+
+/** Where products are looked up. Orders know them by id only. */
+export interface ProductNames {
+  /** Unknown skus are left out. */
+  idsBySku: (skus: string[]) => Promise<Map<string, number>>;
+  /** Of products for sale; a name may stand for several, and unknown names are left out. */
+  idsByName: (names: string[]) => Promise<Map<string, number[]>>;
 }
 
 export type PlaceOrders = (wishes: OrderWish[], correlationId: string) => Promise<CreateOrderResult[]>;
 
-/** Places orders; each is accepted or refused by itself, and answered in its place. One lookup for the skus of all. */
-export function placeOrdersUseCase(
-  create: CreateOrder,
-  productIdsBySku: (skus: string[]) => Promise<Map<string, number>>,
-): PlaceOrders {
+/** Places orders; each is accepted or refused by itself, and answered in its place. */
+export function placeOrdersUseCase(create: CreateOrder, products: ProductNames): PlaceOrders {
   return async (wishes, correlationId) => {
-    const ids = await productIdsBySku(wishes.flatMap((wish) => wish.items.flatMap((item) => item.sku ?? [])));
-    const placed = wishes.map(async (wish): Promise<CreateOrderResult> => {
-      const fields = wish.items.flatMap((item, index) => problemOf(item, index, ids) ?? []);
-      return fields.length > 0 ? { type: 'invalid', fields } : create(withIds(wish, ids), correlationId);
+    const named = await nameProducts(products, wishes);
+    const placed = named.map(async (wish): Promise<CreateOrderResult> => {
+      return Array.isArray(wish) ? { type: 'invalid', fields: wish } : create(wish, correlationId);
     });
     return Promise.all(placed);
   };
 }
 
-/** A product is named by id or by sku: by one, and by one that is known. */
-function problemOf(
-  { productId, sku }: OrderWish['items'][number],
-  index: number,
-  ids: Map<string, number>,
-): FieldFault | undefined {
-  if ((productId == null) === (sku == null)) {
-    return { path: `items.${index}`, code: 'one_of', message: 'must name its product by productId or by sku, and not by both' };
-  }
-  if (sku == null || ids.has(sku)) return undefined;
-  return {
-    path: `items.${index}.sku`,
-    code: 'unknown_product',
-    message: `there is no product ${JSON.stringify(sku.slice(0, 64))}`,
+/** The wishes with their products by id, each in its place; or what is wrong with how it names them. One lookup for all. */
+export async function nameProducts(products: ProductNames, wishes: OrderWish[]): Promise<(CreateOrderInput | FieldFault[])[]> {
+  const items = wishes.flatMap((wish) => wish.items);
+  const [bySku, byName] = await Promise.all([
+    products.idsBySku(items.flatMap(({ sku }) => sku ?? [])),
+    products.idsByName(items.flatMap(({ name }) => name ?? [])),
+  ]);
+  const idsOf = ({ productId, sku, name }: WishedItem): number[] => {
+    if (productId != null) return [productId];
+    return sku != null ? [bySku.get(sku) ?? []].flat() : (byName.get(name!) ?? []);
   };
+  return wishes.map(({ customerId, items, idempotencyKey }) => {
+    const faults = items.flatMap((item, index) => faultOf(item, index, idsOf) ?? []);
+    if (faults.length > 0) return faults;
+    const lines = items.map((item) => ({ productId: idsOf(item)[0]!, quantity: item.quantity }));
+    return { customerId, items: lines, idempotencyKey };
+  });
 }
 
-function withIds({ customerId, items, idempotencyKey }: OrderWish, ids: Map<string, number>): CreateOrderInput {
-  const lines = items.map(({ productId, sku, quantity }) => ({ productId: productId ?? ids.get(sku!)!, quantity }));
-  return { customerId, items: lines, idempotencyKey };
+/** A product is named in one way, and that way leads to one product. */
+function faultOf(item: WishedItem, index: number, idsOf: (item: WishedItem) => number[]): FieldFault | undefined {
+  const given = (['productId', 'sku', 'name'] as const).filter((way) => item[way] != null);
+  if (given.length !== 1) {
+    return { path: `items.${index}`, code: 'one_of', message: 'must name its product by productId or by sku, and not by both' };
+  }
+  const ids = idsOf(item);
+  if (ids.length === 1) return undefined;
+  const [way] = given;
+  const called = JSON.stringify(String(item[way!]).slice(0, 64));
+  const path = `items.${index}.${way}`;
+  if (ids.length === 0) return { path, code: 'unknown_product', message: `there is no product ${called}` };
+  return { path, code: 'ambiguous_product', message: `${ids.length} products are called ${called}: give the sku` };
 }

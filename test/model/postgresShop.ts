@@ -36,7 +36,7 @@ export async function createPostgresShop(
     times: { deadlineMs: 600_000, republishAfterMs: 30_000 },
     limits: { linesMax: 10, quantityMax: 1_000, batchSizeMax: 10, concurrencyMax: 1 },
     watchdog: { intervalMs: 1_000, batchSizeMax: 10, queued: () => Promise.resolve(0) },
-    productIdsBySku: () => Promise.resolve(new Map()),
+    products: { idsBySku: () => Promise.resolve(new Map()), idsByName: () => Promise.resolve(new Map()) },
   });
   const handlers = handlersOf(outbox, orders.handlers, inventoryHandlers(uuidv7));
   const changing = { newId: uuidv7, tellAgainAfterMs: 30_000 };

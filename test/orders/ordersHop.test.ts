@@ -35,7 +35,7 @@ beforeAll(async () => {
     limits: { linesMax: 100, quantityMax: 1_000, batchSizeMax: 64, concurrencyMax: 2 },
     room: () => Promise.resolve(),
     watchdog: { intervalMs: 3_600_000, batchSizeMax: 500, queued: () => (asked++, Promise.resolve(queued)) },
-    productIdsBySku: () => Promise.resolve(new Map()),
+    products: { idsBySku: () => Promise.resolve(new Map()), idsByName: () => Promise.resolve(new Map()) },
   });
 });
 afterAll(() => testDatabase.drop());

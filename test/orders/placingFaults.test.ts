@@ -26,7 +26,7 @@ const ordersOn = (outbox: Outbox, times = { deadlineMs: 60_000, republishAfterMs
     limits: { linesMax: 100, quantityMax: 1_000, batchSizeMax: 64, concurrencyMax: 2 },
     room: () => Promise.resolve(),
     watchdog: { intervalMs: 3_600_000, batchSizeMax: 500, queued: () => Promise.resolve(0) },
-    productIdsBySku: () => Promise.resolve(new Map()),
+    products: { idsBySku: () => Promise.resolve(new Map()), idsByName: () => Promise.resolve(new Map()) },
   });
 const place = (orders: OrdersContext, idempotencyKey?: string, quantity = 1) =>
   orders.create({ customerId: 'CUST-1', items: [{ productId: 1, quantity }], idempotencyKey }, 'request-1');
