@@ -77,8 +77,9 @@ async function publishAll(attack: QueueAttack, attacker: Attacker): Promise<Sent
   const publish = async ({ body, options, ...one }: Payload) => {
     if (await attacker.publish(one.queue, body, options)) sent.push(one);
   };
-  for (let from = 0; from < attack.payloads && !attack.signal.aborted; from += WINDOW / workQueues.length) {
-    const numbers = Array.from({ length: Math.min(WINDOW / workQueues.length, attack.payloads - from) }, (_, i) => from + i);
+  const step = Math.floor(WINDOW / workQueues.length);
+  for (let from = 0; from < attack.payloads && !attack.signal.aborted; from += step) {
+    const numbers = Array.from({ length: Math.min(step, attack.payloads - from) }, (_, i) => from + i);
     await Promise.all(numbers.flatMap((number) => workQueues.map((queue) => publish(payload(queue, number, attack)))));
     attack.onProgress(0, sent.length);
   }

@@ -88,4 +88,5 @@ const reservationAfter: Record<WorkQueue, string[]> = {
   [queues.orderCancelled]: ['RELEASED'],
   [queues.orderFulfilled]: ['COMMITTED'],
   [queues.stockReplies]: [],
+  [queues.newOrders]: [],
 };

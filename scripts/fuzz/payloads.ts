@@ -6,7 +6,13 @@ import { hostileOptions } from './envelopes';
 import { anyJson, chance, hostileNumbers, someBytes, wounded, type KnownValues } from './values';
 
 /** Every queue whose consumer changes something. */
-export const workQueues = [queues.orderCreated, queues.orderCancelled, queues.orderFulfilled, queues.stockReplies] as const;
+export const workQueues = [
+  queues.orderCreated,
+  queues.orderCancelled,
+  queues.orderFulfilled,
+  queues.stockReplies,
+  queues.newOrders,
+] as const;
 export type WorkQueue = (typeof workQueues)[number];
 
 /** One message for a queue, and what must become of it. */
@@ -94,6 +100,8 @@ function goodBody(queue: WorkQueue, orderId: string, known: KnownValues, random:
       return chance(0.5, random)
         ? { event: 'StockReserved', order_id: orderId, items: items.map((line) => ({ ...line, unit_price: 1_999 })) }
         : { event: 'StockRejected', order_id: orderId, reason: 'Insufficient stock' };
+    case queues.newOrders:
+      return { event: 'OrderRequested', order_id: orderId, user_id: 'fuzz', order: items };
     default:
       return queue satisfies never;
   }
@@ -128,6 +136,7 @@ const oddities: [string, Maker][] = [
     ({ good }) => ({ body: JSON.stringify(good).replace('{', '{"order_id":"other","order_id":7,'), fate: 'processed' }),
   ],
   ['good, escaped', ({ good }) => ({ body: JSON.stringify(good).replace('order_id', '\\u006frder_id'), fate: 'processed' })],
+  ['good, bare where that will do', ({ queue, good }) => ({ body: bare(queue, good), fate: 'processed' })],
   ['good, and long', ({ good, random }) => ({ body: { ...good, padding: 'x'.repeat(aLength(random)) }, fate: 'processed' })],
 ];
 
@@ -172,7 +181,11 @@ const spoilers: [string, Maker][] = [
       fate: 'dead',
     }),
   ],
-  ['no event', ({ good }) => ({ body: { ...good, event: undefined }, fate: 'dead' })],
+  // A queue that takes one bare event needs no name in it; without its customer nobody could be answered.
+  [
+    'no event',
+    ({ queue, good }) => ({ body: { ...good, [queue === queues.newOrders ? 'user_id' : 'event']: undefined }, fate: 'dead' }),
+  ],
   ['no order id', ({ good }) => ({ body: { ...good, order_id: undefined }, fate: 'dead' })],
   [
     'a wrong order id',
@@ -229,6 +242,10 @@ const accidents: [string, Maker][] = [
 
 const makers = [...oddities, ...oddities, ...spoilers, ...accidents, ...accidents];
 
+function bare(queue: WorkQueue, good: Body): Body {
+  return queue === queues.newOrders ? { ...good, event: undefined } : good;
+}
+
 /** Where an event has no items it is spoiled by its order id instead. */
 function spoiled(good: Body, items: unknown): Made {
   return { body: good.items ? { ...good, items } : { ...good, order_id: [items] }, fate: 'dead' };
@@ -236,7 +253,7 @@ function spoiled(good: Body, items: unknown): Made {
 
 function spoiledText(good: Body, number: string): string {
   const text = JSON.stringify(good);
-  return text.includes('"quantity":')
+  return good.items
     ? text.replace(/"quantity":\d+/, `"quantity":${number}`)
     : text.replace(/"order_id":"[^"]*"/, `"order_id":${number}`);
 }
