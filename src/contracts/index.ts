@@ -1,4 +1,5 @@
 export * from './events';
 export * from './input';
+export * from './money';
 export * from './orderStatus';
 export * from './topology';

@@ -1,5 +1,6 @@
 import { Field, ObjectType } from 'type-graphql';
 
+import { decimalOf } from '../contracts';
 import { SafeInt } from './scalars';
 
 @ObjectType({ description: 'An amount of money: whole minor units, never a float.' })
@@ -14,23 +15,6 @@ export class Money {
   decimal!: string;
 
   static of(minorUnits: number, currency: string): Money {
-    return Object.assign(new Money(), { minorUnits, currency, decimal: toDecimal(minorUnits, fractionDigits(currency)) });
+    return Object.assign(new Money(), { minorUnits, currency, decimal: decimalOf(minorUnits, currency) });
   }
-}
-
-/** ISO 4217 gives each currency its digits: two for EUR, none for JPY, three for KWD. The runtime knows the list. */
-function fractionDigits(currency: string): number {
-  const known = digitsByCurrency.get(currency);
-  if (known !== undefined) return known;
-  const { maximumFractionDigits } = new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions();
-  digitsByCurrency.set(currency, maximumFractionDigits ?? 2);
-  return maximumFractionDigits ?? 2;
-}
-
-const digitsByCurrency = new Map<string, number>();
-
-function toDecimal(minorUnits: number, digits: number): string {
-  if (digits === 0) return String(minorUnits);
-  const text = String(minorUnits).padStart(digits + 1, '0');
-  return `${text.slice(0, -digits)}.${text.slice(-digits)}`;
 }

@@ -95,6 +95,11 @@ export function routingKeyOf(type: EventType, json: string): string {
   return key.replace(/\{(\w+)\}/g, (_braces, field: string) => keyWord(String(body[field])));
 }
 
+/** What a customer's queue is bound by: all that `notification_exchange` says of the customer's orders. */
+export function customerKey(customerId: string): string {
+  return `client.${keyWord(customerId)}.order.#`;
+}
+
 /**
  * One word of a routing key: percent-encoded, dots and stars too, so that nobody's id is two words or fits another's binding; and
  * what would not fit into the 255 bytes of a key is replaced by its hash.

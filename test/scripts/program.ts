@@ -22,11 +22,12 @@ export interface Program {
   ended: Promise<Ended>;
 }
 
-/** Starts a script, or Holdfast itself, as a process of its own with nothing of our environment but what is given. */
-export function startProgram(file: string, args: string[], environment: Record<string, string>): Program {
+/** Starts a script, or Holdfast itself, as a process of its own with nothing of our environment but what is given; `input` is what somebody types. */
+export function startProgram(file: string, args: string[], environment: Record<string, string>, input?: string): Program {
   const runTypeScript = join(__dirname, '..', 'support', 'runTypeScript.cjs');
   const env = { PATH: process.env.PATH, HOME: process.env.HOME, HOLDFAST_DATA: join(tmpdir(), 'holdfast-none'), ...environment };
-  const child = spawn(process.execPath, [runTypeScript, file, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [runTypeScript, file, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin.end(input);
   const out = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (out.stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (out.stderr += text));

@@ -1,0 +1,92 @@
+import { once } from 'node:events';
+import { parseArgs } from 'node:util';
+
+import { readConfig } from '../src/config';
+import { exitCodes, runScript } from './exit';
+import { connectCounter, listenTo, orderFields, toldBy, toldOf, type GraphqlOrder, type Told } from './shop/counter';
+import { rememberedCustomer } from './shop/customer';
+import { createClient } from './simulate/client';
+import { address, brokerAddress } from './simulate/options';
+import { findSurroundings } from './simulate/surroundings';
+
+const usage = `Usage: holdfast watch [options]     (npm run watch -- [options])
+
+Shows what happens to the orders of a customer, as it happens, until Ctrl-C. Where Holdfast uses a RabbitMQ, on a queue of its own on
+notification_exchange; elsewhere by asking over GraphQL once a second.
+
+  --customer C        whose orders; else the customer that this data folder remembers
+  --url URL           where GraphQL is served (the Holdfast that runs on the data folder, else http://127.0.0.1:4000/graphql)
+  --rabbitmq URL      the RabbitMQ that Holdfast uses (RABBITMQ_URL)
+  --json              one object a line
+  --help              this
+
+Exit codes: 0 ended by Ctrl-C · 1 failed · 64 wrong options · 69 Holdfast or RabbitMQ out of reach
+`;
+
+/** `holdfast watch` (S1.6). */
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: declared });
+  if (values.help) {
+    process.stdout.write(usage);
+    return exitCodes.passed;
+  }
+  const { url, rabbitmqUrl } = await findSurroundings({
+    url: address('url', values.url, ['http:', 'https:']),
+    rabbitmqUrl: brokerAddress('rabbitmq', values.rabbitmq),
+  });
+  const customerId = values.customer ?? (await rememberedCustomer(readConfig(process.env).HOLDFAST_DATA));
+  const show = (told: Told) =>
+    void process.stdout.write(values.json ? `${JSON.stringify({ at: new Date().toISOString(), ...told })}\n` : line(told));
+  const stop = rabbitmqUrl === undefined ? await poll(url, customerId, show) : await listen(rabbitmqUrl, customerId, show);
+  process.stderr.write(`Watching the orders of ${customerId}; Ctrl-C ends it.\n`);
+  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
+  await stop();
+  return exitCodes.passed;
+}
+
+const declared = {
+  customer: { type: 'string' },
+  url: { type: 'string' },
+  rabbitmq: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+
+function line({ orderId, status, message, total = '' }: Told): string {
+  return `${new Date().toTimeString().slice(0, 8)}  ${orderId}  ${status.padEnd(9)}  ${total.padStart(12)}  ${message}\n`;
+}
+
+async function listen(rabbitmqUrl: string, customerId: string, show: (told: Told) => void) {
+  const broker = await connectCounter(rabbitmqUrl);
+  await listenTo(broker, customerId, (notice) => show(toldBy(notice)));
+  return () => broker.close();
+}
+
+/** The newest orders, once a second; each is shown when it is new, and again at each change. */
+async function poll(url: string, customerId: string, show: (told: Told) => void) {
+  const client = createClient({ urls: [url], connections: 1, retryMs: 5_000 });
+  const seen = new Map<string, number>();
+  const look = async (isFirst: boolean) => {
+    const { orders } = await client.ask<{ orders: { nodes: (GraphqlOrder & { version: number })[] } }>(newest, { customerId });
+    for (const order of orders.nodes.reverse()) {
+      if (!isFirst && seen.get(order.id) !== order.version) show(toldOf(order));
+      seen.set(order.id, order.version);
+    }
+  };
+  await look(true);
+  let looking = Promise.resolve();
+  const timer = setInterval(() => void (looking = looking.then(() => look(false)).catch(fail)), 1_000);
+  return async () => {
+    clearInterval(timer);
+    await looking;
+    await client.close();
+  };
+}
+
+function fail(error: unknown) {
+  process.stderr.write(`watch: ${error instanceof Error ? error.message : String(error)}\n`);
+}
+
+const newest = `query ($customerId: String!) { orders(customerId: $customerId, first: 50) { nodes { version ${orderFields} } } }`;
+
+runScript('watch', main, { atOnce: true });

@@ -1,0 +1,18 @@
+/** The amount in major units as text, such as "19.99": for showing, not for counting. */
+export function decimalOf(minorUnits: number, currency: string): string {
+  const digits = fractionDigits(currency);
+  if (digits === 0) return String(minorUnits);
+  const text = String(minorUnits).padStart(digits + 1, '0');
+  return `${text.slice(0, -digits)}.${text.slice(-digits)}`;
+}
+
+/** ISO 4217 gives each currency its digits: two for EUR, none for JPY, three for KWD. The runtime knows the list. */
+function fractionDigits(currency: string): number {
+  const known = digitsByCurrency.get(currency);
+  if (known !== undefined) return known;
+  const { maximumFractionDigits } = new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions();
+  digitsByCurrency.set(currency, maximumFractionDigits ?? 2);
+  return maximumFractionDigits ?? 2;
+}
+
+const digitsByCurrency = new Map<string, number>();

@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { askForPicks } from '../../scripts/shop/conversation';
+import { testRabbitmqUrl } from '../support/brokers';
+import { eventually } from '../support/eventually';
+import { createTestDatabase } from '../support/postgres';
+import { anOwnHoldfast, runProgram, startProgram, type OwnHoldfast, type Program } from './program';
+
+/** The terminal client: its conversation, and what it orders, with and without a RabbitMQ. */
+describe('the conversation', () => {
+  const products = ['Mug', 'Pan'].map((name, index) => ({ id: index + 1, sku: name, name, price: '1.00 EUR', available: 9 }));
+  const talk = async (...answers: (string | undefined)[]) => {
+    const [said, asked]: string[][] = [[], []];
+    const ask = (question: string) => Promise.resolve((asked!.push(question), answers.shift()));
+    const picks = await askForPicks(products, ask, (line) => void said!.push(line));
+    return { picks: picks.map(({ product, quantity }) => [product.name, quantity]), said: said!, asked: asked! };
+  };
+
+  it('takes several products, and ends at 0 (S1.1)', async () => {
+    expect((await talk('1', '2', '2', '1', '0')).picks).toEqual([
+      ['Mug', 2],
+      ['Pan', 1],
+    ]);
+  });
+
+  it('asks again for what is no product and no quantity above 0, and says why (S1.1)', async () => {
+    const { picks, said, asked } = await talk('pan', '3', '-1', '', '2', '0', '-2', '1.5', 'two', '999999999999', '4', '0');
+    expect(picks).toEqual([['Pan', 4]]);
+    expect(asked).toHaveLength(12);
+    expect(said).toContain('  "pan" is no whole number from 0 to 2.');
+    expect(said).toContain('  "0" is no whole number from 1 to 100000.');
+  });
+
+  it('orders what was said before the input ended', async () => {
+    expect((await talk('1', '2', undefined)).picks).toEqual([['Mug', 2]]);
+    expect((await talk('1', '2', '2', undefined)).picks).toEqual([['Mug', 2]]);
+    expect((await talk(undefined)).picks).toEqual([]);
+  });
+});
+
+const rabbitmqUrl = testRabbitmqUrl('test-8');
+const worlds: [string, string | undefined][] = [['without a RabbitMQ', undefined]];
+if (rabbitmqUrl) worlds.push(['by message', rabbitmqUrl]);
+
+describe.each(worlds)('holdfast shop and holdfast watch, %s', (_name, brokerUrl) => {
+  let holdfast: OwnHoldfast;
+  let watcher: Program | undefined;
+  let drop = () => Promise.resolve();
+
+  beforeAll(async () => {
+    const test = brokerUrl ? await createTestDatabase() : undefined;
+    if (test) drop = () => test.drop();
+    holdfast = await anOwnHoldfast(test ? { DATABASE_URL: test.url, RABBITMQ_URL: brokerUrl! } : {});
+    for (const [sku, onHand] of [
+      ['MUG', 10],
+      ['PAN', 2],
+    ]) {
+      const input = `{ sku: "${sku}", name: "The ${sku}", price: 1250, onHand: ${onHand} }`;
+      const query = `mutation { createProduct(input: ${input}) { __typename } }`;
+      const headers = { 'content-type': 'application/json' };
+      await fetch(holdfast.url, { method: 'POST', headers, body: JSON.stringify({ query }) });
+    }
+  });
+  afterAll(async () => {
+    watcher?.process.kill('SIGKILL');
+    await holdfast.remove();
+    await drop();
+  });
+
+  const shop = (args: string[], input?: string) =>
+    runProgram('scripts/shop.ts', ['--url', holdfast.url, ...args], holdfast.environment, input);
+
+  it('shows a numbered list, orders what is typed, and remembers who ordered (S1.1, S1.2, S1.12, S1.17)', async () => {
+    const first = await shop([], '1\n0\n3\n0\n');
+    expect({ code: first.code, stdout: first.stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/CONFIRMED +37\.50 EUR/) as string,
+    });
+    expect(first.stdout).toMatch(/ 1 {2}The MUG +MUG +12\.50 EUR {2}10 left\n/);
+    const second = JSON.parse((await shop(['--item', 'MUG=1', '--json'])).stdout) as Shopped;
+    expect(second.order).toMatchObject({ status: 'CONFIRMED', total: '12.50 EUR' });
+    const remembered = readFileSync(join(holdfast.environment.HOLDFAST_DATA!, 'customer'), 'utf8').trim();
+    expect(remembered).toMatch(/^CUST-[0-9a-f-]{36}$/);
+    expect(second.customerId).toBe(remembered);
+    expect(first.stdout).toContain(remembered);
+  });
+
+  it('says why an order was cancelled, and ends with 2 (S1.18)', async () => {
+    const { code, stdout } = await shop(['--item', 'PAN=3', '--customer', 'CUST-greedy']);
+    expect([code, stdout]).toEqual([2, expect.stringMatching(/CANCELLED\n.*Insufficient stock/)]);
+  });
+
+  it('nothing ordered is no order; an unknown product is a wrong option', async () => {
+    expect(await shop([], '0\n')).toMatchObject({ code: 0, stdout: expect.stringContaining('Nothing ordered.') as string });
+    expect(await shop(['--item', 'SPOON=1'])).toMatchObject({ code: 64, stderr: expect.stringContaining('SPOON') as string });
+    expect(await shop(['--item', 'MUG=0'])).toMatchObject({ code: 64 });
+  });
+
+  it('a watcher in another terminal sees the orders of its customer, and of nobody else (S1.6, S1.9)', async () => {
+    const args = ['--url', holdfast.url, '--customer', 'CUST-watched'];
+    watcher = startProgram('scripts/watch.ts', args, holdfast.environment);
+    await eventually(() => watcher!.stderr().includes('Watching the orders of CUST-watched'));
+    await shop(['--item', 'MUG=1', '--customer', 'CUST-other']);
+    await shop(['--item', 'MUG=1', '--customer', 'CUST-watched']);
+    await eventually(() => /CONFIRMED +12\.50 EUR/.test(watcher!.stdout()));
+    watcher.process.kill('SIGINT');
+    const { code, stdout } = await watcher.ended;
+    expect(code).toBe(0);
+    expect(new Set(stdout.match(/ORD-\S+/g))).toHaveProperty('size', 1);
+  });
+
+  it('out of reach is one line and 69', async () => {
+    const { code, stderr } = await runProgram('scripts/shop.ts', ['--url', 'http://127.0.0.1:9/graphql', '--item', 'MUG=1'], {});
+    expect([code, stderr]).toEqual([69, expect.stringMatching(/^shop: .*out of reach.*\n$/)]);
+  });
+
+  interface Shopped {
+    customerId: string;
+    order: { status: string; total?: string };
+  }
+});
+
+it('holdfast says which commands there are, and refuses others with 64', async () => {
+  const help = await runProgram('scripts/holdfast.ts', ['--help'], {});
+  expect(help).toMatchObject({ code: 0, stdout: expect.stringMatching(/shop .*\n.*watch /) as string });
+  expect(await runProgram('scripts/holdfast.ts', ['shup'], {})).toMatchObject({
+    code: 64,
+    stderr: expect.stringContaining('"shup"') as string,
+  });
+});
