@@ -40,7 +40,7 @@ it('describes every setting', () => {
   expect(configFields().filter((field) => field.meaning === '')).toEqual([]);
 });
 
-it('.env.example and the table of the README are made from the schema: npm run env', () => {
+it('.env.example and the table of the README are made from the schema: npm run env (S1.15)', () => {
   expect(read('.env.example')).toBe(envExample());
   expect(read('README.md')).toBe(withConfigTable(read('README.md')));
   expect(read('README.md')).toContain(configTable());

@@ -91,7 +91,7 @@ it('prints its first screen line by line, and takes the first order', async () =
   expect(holdfast.complaints()).toBe('');
 });
 
-it('killed with -9 in the middle of 300 orders and started again: every acknowledged order is there and is decided (S2.13)', async () => {
+it('killed with -9 in the middle of 300 orders and started again: every acknowledged order is there and is decided (S2.13, S4.6)', async () => {
   const first = start({ INTAKE_MAX: '64' });
   await first.url();
   const { acknowledged, outcomes } = placeMany(first, 300);

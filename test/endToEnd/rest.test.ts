@@ -170,7 +170,7 @@ it('production wants to be told what to order', async () => {
 });
 
 describe('/openapi.json', () => {
-  it('is a valid OpenAPI 3.1 document', async () => {
+  it('is a valid OpenAPI 3.1 document (S0.7)', async () => {
     const document = JSON.stringify((await call('/openapi.json')).json);
     const program = `
       import { readFileSync } from 'node:fs';

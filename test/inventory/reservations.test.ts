@@ -49,7 +49,7 @@ describe('reserveStock', () => {
     expect(await stockOf(product)).toEqual([5, 2, 3]);
   });
 
-  it('rejected: holds nothing of any line, and answers with the figures (S2.7, S2.9)', async () => {
+  it('rejected: holds nothing of any line, and answers with the figures (S1.7, S2.7, S2.9)', async () => {
     const [plenty, short] = [await aProduct(inventory, 5), await aProduct(inventory, 1)];
     const [answer] = await reserve(anOrderCreated('ORD-r2', [plenty, 1], [short, 2]));
     expect(JSON.stringify(answer)).toBe(
@@ -106,7 +106,7 @@ describe('reserveStock', () => {
     expect(await deadlocks()).toBe(before);
   });
 
-  it('the database refuses by itself to promise more than is there', async () => {
+  it('the database refuses by itself to promise more than is there (S1.11)', async () => {
     const product = await aProduct(inventory, 1);
     await expect(database.stock.update({ where: { productId: product }, data: { reserved: 2 } })).rejects.toThrow();
     expect(await stockOf(product)).toEqual([1, 0, 1]);

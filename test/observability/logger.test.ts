@@ -8,7 +8,7 @@ describe('the logger', () => {
     return { log, lines, last: () => JSON.parse(lines.at(-1) ?? '{}') as Record<string, unknown> };
   }
 
-  it('writes JSON lines with level, name, time and message', () => {
+  it('writes JSON lines with level, name, time and message (S1.14)', () => {
     const { log, last } = recorded();
     log.info({ orderId: 'ORD-1' }, 'confirmed');
     expect(last()).toMatchObject({ level: 'info', name: 'orders', orderId: 'ORD-1', msg: 'confirmed' });

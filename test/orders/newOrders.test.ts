@@ -15,7 +15,7 @@ const rabbitmqUrl = testRabbitmqUrl('test-7');
 const brokers: [string, () => Promise<Broker>][] = [['in process', () => Promise.resolve(createInProcessBroker({ random }))]];
 if (rabbitmqUrl) brokers.push(['RabbitMQ', () => connectRabbitmq({ url: rabbitmqUrl, random })]);
 
-describe.each(brokers)('orders by message, broker %s', (_name, open) => {
+describe.each(brokers)('orders by message, broker %s', (name, open) => {
   let house: House;
   let listeners = 0;
   let broker: Broker;
@@ -122,6 +122,20 @@ describe.each(brokers)('orders by message, broker %s', (_name, open) => {
     expect(heard.find((told) => told.event === 'OrderRefused')).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' });
     expect(await ordersOf(userId)).toBe(1);
   });
+
+  if (name === 'RabbitMQ') {
+    it('several processes share the queue, and each order is one (S1.16)', async () => {
+      const second = await connectRabbitmq({ url: rabbitmqUrl!, random });
+      const other = await aHouse({ broker: second, roles: ['orders'], testDatabase: house.testDatabase });
+      const { userId, heard } = await aClient();
+      const wishes = Array.from({ length: 60 }, () => request(userId, [{ name: 'Keyboard', quantity: 1 }]));
+      await Promise.all(wishes.flatMap((wish) => [send(wish), send(wish)]));
+      await eventually(() => heard.filter((told) => told.reference).length >= 120);
+      expect((await broker.depth(queues.newOrders))?.consumers).toBe(2);
+      expect(await ordersOf(userId)).toBe(60);
+      await other.stop();
+    });
+  }
 
   it('what is no order is a dead letter with the reason (S1.13)', async () => {
     const rubbish = ['', 'not JSON', '[]', 'null', '{"event":"OrderCreated","order_id":"x"}', '{"order_id":"x","order":[]}'];

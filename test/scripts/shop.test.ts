@@ -91,11 +91,14 @@ describe.each(worlds)('holdfast shop and holdfast watch, %s', (_name, brokerUrl)
     expect([code, stdout]).toEqual([2, expect.stringMatching(/CANCELLED\n.*Insufficient stock/)]);
   });
 
-  it('nothing ordered is no order; an unknown product is a wrong option', async () => {
-    expect(await shop([], '0\n')).toMatchObject({ code: 0, stdout: expect.stringContaining('Nothing ordered.') as string });
-    expect(await shop(['--item', 'SPOON=1'])).toMatchObject({ code: 64, stderr: expect.stringContaining('SPOON') as string });
-    expect(await shop(['--item', 'MUG=0'])).toMatchObject({ code: 64 });
-  });
+  // The same program in both worlds: asked once.
+  if (brokerUrl === undefined) {
+    it('nothing ordered is no order; what makes no sense is a wrong option', async () => {
+      expect(await shop([], '0\n')).toMatchObject({ code: 0, stdout: expect.stringContaining('Nothing ordered.') as string });
+      expect(await shop(['--item', 'SPOON=1'])).toMatchObject({ code: 64, stderr: expect.stringContaining('SPOON') as string });
+      expect(await shop(['--item', 'MUG=0'])).toMatchObject({ code: 64 });
+    });
+  }
 
   it('a watcher in another terminal sees the orders of its customer, and of nobody else (S1.6, S1.9)', async () => {
     const args = ['--url', holdfast.url, '--customer', 'CUST-watched'];
@@ -108,11 +111,6 @@ describe.each(worlds)('holdfast shop and holdfast watch, %s', (_name, brokerUrl)
     const { code, stdout } = await watcher.ended;
     expect(code).toBe(0);
     expect(new Set(stdout.match(/ORD-\S+/g))).toHaveProperty('size', 1);
-  });
-
-  it('out of reach is one line and 69', async () => {
-    const { code, stderr } = await runProgram('scripts/shop.ts', ['--url', 'http://127.0.0.1:9/graphql', '--item', 'MUG=1'], {});
-    expect([code, stderr]).toEqual([69, expect.stringMatching(/^shop: .*out of reach.*\n$/)]);
   });
 
   interface Shopped {
@@ -128,4 +126,9 @@ it('holdfast says which commands there are, and refuses others with 64', async (
     code: 64,
     stderr: expect.stringContaining('"shup"') as string,
   });
+});
+
+it('out of reach is one line and 69', async () => {
+  const { code, stderr } = await runProgram('scripts/shop.ts', ['--url', 'http://127.0.0.1:9/graphql', '--item', 'MUG=1'], {});
+  expect([code, stderr]).toEqual([69, expect.stringMatching(/^shop: .*out of reach.*\n$/)]);
 });

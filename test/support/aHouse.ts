@@ -13,6 +13,8 @@ import { createTestDatabase, type TestDatabase } from './postgres';
 export interface House extends Running {
   ground: Ground;
   database: Database;
+  /** To start another house on the same data. */
+  testDatabase: TestDatabase;
   /** Sends a GraphQL document and gives its data; fails on any error. */
   ask<T = Record<string, unknown>>(
     query: string,
@@ -63,7 +65,7 @@ export async function aHouse({ config = {}, broker, roles = roleNames, testDatab
     await stop();
     await ownDatabase.drop();
   };
-  return { ...running, ground, database, stop, drop, ask, post };
+  return { ...running, ground, database, testDatabase: ownDatabase, stop, drop, ask, post };
 
   async function post(body: string | object, headers: Record<string, string> = {}) {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
