@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
 
 import { type Config } from './config';
-import { migrate, openDatabase, startEmbeddedPostgres, type DatabaseLog } from './database';
+import { migrate, openDatabase, startEmbeddedPostgres, waitForPostgres, type DatabaseLog } from './database';
 import { type Broker } from './messaging';
 import { connectRabbitmq } from './messaging/brokers/rabbitmq';
 import { createInProcessBroker } from './messaging/brokers/inProcess';
@@ -64,6 +64,7 @@ export async function layGround(options: GroundOptions): Promise<LaidGround> {
 
 async function openPostgres(config: Config, log: Logger, undo: Undo) {
   if (config.DATABASE_URL) {
+    await waitForPostgres(config.DATABASE_URL);
     const value = { url: config.DATABASE_URL, isNew: false };
     return { value, detail: `given by DATABASE_URL (${hostOf(config.DATABASE_URL)})` };
   }

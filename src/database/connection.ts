@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { Client } from 'pg';
 
 import { sqlStateOf } from './errors';
@@ -25,6 +26,30 @@ export async function withConnection<T>(url: string, work: (client: Client) => P
   } finally {
     await client.end();
   }
+}
+
+/**
+ * Resolves when Postgres takes our connections; asks again while it is away or starting up, and rejects with the last line it said
+ * after `limitMs`. That it does not let us in or has no such database is final at once.
+ */
+export async function waitForPostgres(url: string, limitMs = 30_000): Promise<void> {
+  const deadline = performance.now() + limitMs;
+  for (;;) {
+    try {
+      return await withConnection(url, () => Promise.resolve());
+    } catch (error) {
+      if (isFinal(error) || performance.now() > deadline) throw error;
+      await setTimeout(ASK_AGAIN_MS);
+    }
+  }
+}
+
+const ASK_AGAIN_MS = 250;
+
+/** The server is there and said no: not "starting up", which is of class 57. */
+function isFinal(error: unknown): boolean {
+  const state = sqlStateOf((error as Error).cause);
+  return state !== undefined && !state.startsWith('57');
 }
 
 /** For the statements about databases, which cannot be given inside the one they are about. */

@@ -2,6 +2,7 @@
 export { openDatabase, type Connections, type Database, type DatabaseOptions, type Transaction } from './client';
 export { classifyDatabaseError, sqlStateOf, type DatabaseErrorClass } from './errors';
 export { RetryTransaction, transaction, type TransactionOptions } from './transaction';
+export { waitForPostgres } from './connection';
 export { migrate, pendingMigrations } from './migrate';
 export { startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOptions } from './embedded/postgres';
 export { readRuntime, writeRuntime, type Runtime } from './runtime';

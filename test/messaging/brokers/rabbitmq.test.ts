@@ -195,6 +195,14 @@ suite('the RabbitMQ broker', () => {
       expect(states).toContain('connecting');
     });
 
+    it('waits for a RabbitMQ that comes later (S4.7)', async () => {
+      proxy.cut();
+      const waiting = open();
+      await new Promise((resolve) => setTimeout(resolve, 800));
+      proxy.heal();
+      expect((await waiting).status().state).toBe('ready');
+    });
+
     it('says that the login was refused', async () => {
       const url = `amqp://holdfast:topsecret@127.0.0.1:${node.port}`;
       await expect(connectRabbitmq({ url, random: () => 0.5, bootTimeoutMs: 600 })).rejects.toThrow(/ACCESS.REFUSED/);
