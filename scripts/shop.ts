@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
 
 import { readConfig } from '../src/config';
-import { exitCodes, runScript, usageFault } from './exit';
+import { Ending, exitCodes, runScript, usageFault } from './exit';
 import { askForPicks, type Ask } from './shop/conversation';
 import {
   graphqlCounter,
@@ -31,8 +31,8 @@ as a message to new_orders_exchange, and the answer comes on notification_exchan
   --json              one object on stdout; questions and products go to stderr
   --help              this
 
-Exit codes: 0 confirmed, or nothing ordered · 1 failed · 2 cancelled, refused, or not decided in time · 64 wrong options ·
-69 Holdfast or RabbitMQ out of reach
+By message it takes the role notifications to hear the decision. Exit codes: 0 confirmed, or nothing ordered · 1 failed ·
+2 cancelled, refused, or not decided in time · 64 wrong options · 69 Holdfast or RabbitMQ out of reach · 130 interrupted
 `;
 
 /** `holdfast shop` (S1.1, S1.2, S1.17). */
@@ -88,9 +88,16 @@ async function asked(products: CounterProduct[], say: (line: string) => void): P
   for (const line of listing(products)) say(line);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const lines = terminal[Symbol.asyncIterator]();
+  let isInterrupted = false;
+  // Without this Ctrl-C would only end the input, and what was picked so far would be ordered.
+  terminal.on('SIGINT', () => {
+    isInterrupted = true;
+    terminal.close();
+  });
   const ask: Ask = async (question) => {
     process.stderr.write(question);
     const line = await lines.next();
+    if (isInterrupted) throw new Ending(exitCodes.interrupted, 'interrupted; nothing was ordered.');
     return line.done ? undefined : line.value;
   };
   return askForPicks(products, ask, say).finally(() => terminal.close());

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
 import { readConfig } from '../src/config';
@@ -64,26 +65,36 @@ async function listen(rabbitmqUrl: string, customerId: string, show: (told: Told
 
 /** The newest orders, once a second; each is shown when it is new, and again at each change. */
 async function poll(url: string, customerId: string, show: (told: Told) => void) {
-  const client = createClient({ urls: [url], connections: 1, retryMs: 5_000 });
+  const stopping = new AbortController();
+  const client = createClient({ urls: [url], connections: 1, retryMs: 5_000, signal: stopping.signal });
   const seen = new Map<string, number>();
   const look = async (isFirst: boolean) => {
-    const { orders } = await client.ask<{ orders: { nodes: (GraphqlOrder & { version: number })[] } }>(newest, { customerId });
+    const { orders } = await client.ask<{ orders: Newest }>(newest, { customerId });
     for (const order of orders.nodes.reverse()) {
       if (!isFirst && seen.get(order.id) !== order.version) show(toldOf(order));
       seen.set(order.id, order.version);
     }
   };
+  const goOn = async () => {
+    while (!stopping.signal.aborted) {
+      await setTimeout(1_000, undefined, { signal: stopping.signal }).catch(() => undefined);
+      if (!stopping.signal.aborted) await look(false).catch(complain);
+    }
+  };
   await look(true);
-  let looking = Promise.resolve();
-  const timer = setInterval(() => void (looking = looking.then(() => look(false)).catch(fail)), 1_000);
+  const going = goOn();
   return async () => {
-    clearInterval(timer);
-    await looking;
+    stopping.abort();
+    await going;
     await client.close();
   };
 }
 
-function fail(error: unknown) {
+interface Newest {
+  nodes: (GraphqlOrder & { version: number })[];
+}
+
+function complain(error: unknown) {
   process.stderr.write(`watch: ${error instanceof Error ? error.message : String(error)}\n`);
 }
 

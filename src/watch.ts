@@ -26,6 +26,7 @@ export function watch(watched: Watched): void {
   health.register('migrations', migrationsCheck(watched));
   health.register('broker', () => checkBroker(watched));
   metrics.onCollect(() => collectOutboxes(watched));
+  metrics.onCollect(() => collectQueues(watched));
   metrics.onCollect(() => collectDeadLetters(watched));
   metrics.onCollect(() => collectPendingOrders(watched));
   metrics.onCollect(() => collectStockViolations(watched));
@@ -63,6 +64,13 @@ async function collectOutboxes({ outboxes, database, metrics }: Watched) {
     metrics.outboxPending.set({ outbox }, lags[index]!.pending);
     metrics.outboxOldestAge.set({ outbox }, lags[index]!.oldestAgeSeconds);
   });
+}
+
+/** A queue that grows and grows has no consumer, or too few. One that was never declared is left out. */
+async function collectQueues({ broker, metrics }: Watched) {
+  const worked = Object.values(queues).filter((queue) => queue !== queues.unrouted);
+  const depths = await Promise.all(worked.map(async (queue) => ({ queue, depth: await broker.depth(queue) })));
+  for (const { queue, depth } of depths) if (depth) metrics.queueReady.set({ queue }, depth.ready);
 }
 
 /** What waits in the table, and what nobody has taken there yet. */

@@ -1,6 +1,7 @@
 import { randomInt, randomUUID } from 'node:crypto';
+import { z } from 'zod';
 
-import { decimalOf, exchanges, routes, type EventOf } from '../../src/contracts';
+import { decimalOf, events, exchanges, routes, type EventOf } from '../../src/contracts';
 import { customerKey, type Broker, type Delivery } from '../../src/messaging';
 import { connectRabbitmq } from '../../src/messaging/brokers/rabbitmq';
 import { outOfReach } from '../exit';
@@ -34,11 +35,24 @@ export interface Counter {
   close(): Promise<void>;
 }
 
+/** All that is for sale, page by page. */
 export async function productsForSale(client: Client): Promise<CounterProduct[]> {
-  const { products } = await client.ask<{ products: { nodes: (CounterProduct & { price: Price })[] } }>(
-    '{ products(first: 100, active: true) { nodes { id sku name price { decimal currency } available } } }',
-  );
-  return products.nodes.map(({ price, ...product }) => ({ ...product, price: `${price.decimal} ${price.currency}` }));
+  const products: CounterProduct[] = [];
+  let after: string | null = null;
+  do {
+    const page: Page = (await client.ask<{ products: Page }>(listing, { after })).products;
+    products.push(...page.nodes.map(({ price, ...product }) => ({ ...product, price: `${price.decimal} ${price.currency}` })));
+    after = page.pageInfo.hasNextPage ? page.pageInfo.endCursor : null;
+  } while (after !== null);
+  return products;
+}
+
+const listing = `query ($after: String) { products(first: 100, after: $after, active: true) {
+  nodes { id sku name price { decimal currency } available } pageInfo { hasNextPage endCursor } } }`;
+
+interface Page {
+  nodes: (Omit<CounterProduct, 'price'> & { price: Price })[];
+  pageInfo: { hasNextPage: boolean; endCursor: string | null };
 }
 
 interface Price {
@@ -82,7 +96,11 @@ async function followed(client: Client, placed: GraphqlOrder, timeoutMs: number)
   let order = placed;
   while (order.status === 'PENDING' && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 100));
-    order = (await client.ask<{ order: GraphqlOrder }>(reading, { id: placed.id })).order;
+    // It is placed and safe: that Holdfast is away for a while only keeps its decision from us.
+    order = await client.ask<{ order: GraphqlOrder }>(reading, { id: placed.id }).then(
+      (data) => data.order,
+      () => order,
+    );
   }
   return toldOf(order);
 }
@@ -122,10 +140,23 @@ export async function listenTo(broker: Broker, customerId: string, onNotice: (no
     bindings: [{ exchange: exchanges.notifications, key: customerKey(customerId), to: { queue } }],
   });
   await broker.consume(queue, { prefetch: 100 }, (delivery: Delivery) => {
-    onNotice(JSON.parse(delivery.body.toString('utf8')) as Notice);
     delivery.ack();
+    const notice = noticeIn(delivery.body);
+    if (notice) onNotice(notice);
   });
 }
+
+/** Anybody may publish to the exchange: what is no notice of ours is passed over. */
+function noticeIn(body: Buffer): Notice | undefined {
+  try {
+    const json: unknown = JSON.parse(body.toString('utf8'));
+    return notices.safeParse(json).data;
+  } catch {
+    return undefined;
+  }
+}
+
+const notices = z.discriminatedUnion('event', [events.OrderStatusChanged, events.OrderRefused]);
 
 export async function connectCounter(url: string): Promise<Broker> {
   const random = () => randomInt(2 ** 32) / 2 ** 32;

@@ -23,8 +23,8 @@ export const orderLine = z.looseObject({ product_id: productId, quantity });
 /** A line as a client requests it: the product by its id, its sku or its name. */
 export const requestedLine = z.looseObject({
   product_id: z.int().optional(),
-  sku: z.string().optional(),
-  name: z.string().optional(),
+  sku: z.string().max(1_000).optional(),
+  name: z.string().max(1_000).optional(),
   quantity: z.int(),
 });
 /** A line as reserved, with the price that was taken. */

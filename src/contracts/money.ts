@@ -10,6 +10,7 @@ export function decimalOf(minorUnits: number, currency: string): string {
 function fractionDigits(currency: string): number {
   const known = digitsByCurrency.get(currency);
   if (known !== undefined) return known;
+  if (!/^[A-Z]{3}$/.test(currency)) return 2;
   const { maximumFractionDigits } = new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions();
   digitsByCurrency.set(currency, maximumFractionDigits ?? 2);
   return maximumFractionDigits ?? 2;

@@ -62,7 +62,7 @@ function find(endpoints: Endpoint[], request: IncomingMessage): { endpoint: Endp
   const found = matching.find(({ endpoint }) => endpoint.method === methodOf(request));
   if (found) return found;
   if (matching.length === 0) throw new Refused(404, 'NOT_FOUND', `Nothing is served at ${url.pathname}; see /openapi.json.`);
-  const allow = matching.map(({ endpoint }) => endpoint.method).join(', ');
+  const allow = matching.map(({ endpoint: { method } }) => (method === 'GET' ? 'GET, HEAD' : method)).join(', ');
   throw new Refused(405, 'METHOD_NOT_ALLOWED', `${url.pathname} answers ${allow}, not ${request.method}.`, { allow });
 }
 
@@ -99,9 +99,21 @@ function bodySchema({ body }: Endpoint): z.ZodType | undefined {
 /** Undefined when no body was sent where none is needed. */
 async function bodyOf(endpoint: Endpoint, request: IncomingMessage, response: ServerResponse, { bodyLimitBytes }: Serving) {
   const isEmpty = request.headers['transfer-encoding'] === undefined && Number(request.headers['content-length'] ?? 0) === 0;
-  if (isEmpty && endpoint.body?.required === false) return undefined;
+  if (isEmpty && endpoint.body?.required === false) return refuseOtherSites(request);
   if (isEmpty) throw new Refused(400, 'BAD_USER_INPUT', `${endpoint.path} needs a JSON body; /openapi.json describes it.`);
   return readJson(request, response, bodyLimitBytes);
+}
+
+/**
+ * A POST without a body is sent by any page of any site without asking us first, unlike one of JSON: who would order so from a
+ * browser must come from here.
+ */
+function refuseOtherSites({ headers }: IncomingMessage): undefined {
+  const site = headers['sec-fetch-site'] ?? 'none';
+  const { origin } = headers;
+  const isFromHere = origin === undefined || (URL.canParse(origin) && new URL(origin).host === headers.host);
+  const isForeign = !isFromHere || !['none', 'same-origin'].includes(String(site));
+  if (isForeign) throw new Refused(403, 'FORBIDDEN', 'Pages of other sites cannot order without a body: send JSON.');
 }
 
 function parsed<T>(schema: z.ZodType<T> | undefined, value: unknown): T | undefined {

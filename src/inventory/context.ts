@@ -49,11 +49,14 @@ const SKUS_REMEMBERED_MAX = 100_000;
 function rememberingSkus(database: Database) {
   const known = new Map<string, number>();
   return async (skus: string[]): Promise<Map<string, number>> => {
+    const found = new Map(skus.flatMap((sku) => (known.has(sku) ? [[sku, known.get(sku)!] as const] : [])));
     const unknown = [...new Set(skus)].filter((sku) => !known.has(sku) && !sku.includes('\u0000'));
-    if (unknown.length > 0) {
-      if (known.size > SKUS_REMEMBERED_MAX) known.clear();
-      for (const [sku, id] of await findProductIds(database, unknown)) known.set(sku, id);
+    if (unknown.length === 0) return found;
+    if (known.size > SKUS_REMEMBERED_MAX) known.clear();
+    for (const [sku, id] of await findProductIds(database, unknown)) {
+      known.set(sku, id);
+      found.set(sku, id);
     }
-    return new Map(skus.flatMap((sku) => (known.has(sku) ? [[sku, known.get(sku)!] as const] : [])));
+    return found;
   };
 }

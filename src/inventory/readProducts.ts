@@ -41,19 +41,18 @@ export async function findProductIds(database: ProductReader, skus: string[]): P
   return new Map(rows.map((row) => [row.sku, row.id]));
 }
 
-/** The ids of products for sale with these names, which need not be unique; unknown names are left out. */
-export async function findProductIdsByName(database: ProductReader, names: string[]): Promise<Map<string, number[]>> {
-  const ids = new Map<string, number[]>();
+/**
+ * The ids of products for sale with these names; unknown names are left out. A name need not be unique: where several products have
+ * it, the first two ids say so. Raw, because Prisma cannot bound a group.
+ */
+export async function findProductIdsByName(database: Database, names: string[]): Promise<Map<string, number[]>> {
   const wanted = [...new Set(names)].filter((name) => !name.includes('\u0000'));
-  if (wanted.length === 0) return ids;
-  const where = { name: { in: wanted }, active: true };
-  const rows = await database.product.findMany({ where, select: { id: true, name: true }, take: SAME_NAMES_MAX });
-  for (const { id, name } of rows) ids.set(name, [...(ids.get(name) ?? []), id]);
-  return ids;
+  if (wanted.length === 0) return new Map();
+  const rows = await database.$queryRaw<{ name: string; ids: number[] }[]>`
+    SELECT name, (array_agg(id ORDER BY id))[1:2] AS ids FROM inventory.products
+    WHERE active AND name = ANY(${wanted}::text[]) GROUP BY name`;
+  return new Map(rows.map(({ name, ids }) => [name, ids]));
 }
-
-/** More products of the same few names than anybody has; what is beyond is as ambiguous as what is seen. */
-const SAME_NAMES_MAX = 10_000;
 
 /** A page of products by id, after the product with id `after`. */
 export async function listProducts(

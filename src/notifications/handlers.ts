@@ -20,8 +20,13 @@ export function creationHandlers(log: Logger): Handlers {
 export function updateHandlers(log: Logger): Handlers {
   return tableOf((batch) => {
     for (const { body } of batch) log.info({ orderId: body.order_id }, inOneLine(body));
-    return batch.flatMap((message) => toCustomer(message) ?? []);
+    return eachOnce(batch.flatMap((message) => toCustomer(message) ?? []));
   });
+}
+
+/** Two copies of one event in a batch are one notice: an outbox keeps each id once. */
+function eachOnce(notices: OutgoingMessage[]): OutgoingMessage[] {
+  return [...new Map(notices.map((notice) => [notice.id, notice])).values()];
 }
 
 type Heard = Omit<IncomingMessage, 'body'> & { body: OrderEvent };

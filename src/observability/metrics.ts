@@ -135,6 +135,7 @@ function messageMetrics(registry: Registry) {
       [1, 2, 4, 8, 16, 32, 64, 128, 256],
     ),
     unrouted: gauge(registry, 'holdfast_unrouted', 'Messages that no binding wanted, kept or still in their queue.', []),
+    queueReady: gauge(registry, 'holdfast_queue_ready', 'Messages that wait in a queue for its consumer.', ['queue']),
     deadLetters: gauge(registry, 'holdfast_dead_letters', 'Dead letters that wait for somebody, kept or still in their queue.', [
       'queue',
     ]),

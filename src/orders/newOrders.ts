@@ -1,8 +1,11 @@
 import { inputRefusal, statusInWords, type EventOf, type FieldFault } from '../contracts';
+import { type Transaction } from '../database';
 import { followUp, type Handler, type Handlers, type IncomingMessage } from '../messaging';
 import { draftOrder, writeOrders, type CreateOrderInput, type CreateOrderOptions, type CreateOrderResult } from './createOrder';
 import { type OrderWish } from './placeOrders';
+import { findOrders } from './readOrders';
 import { refusals } from './refusals';
+import { findByKeys } from './saveOrders';
 
 export interface NewOrdersOptions extends Pick<CreateOrderOptions, 'times' | 'limits' | 'currency' | 'newId'> {
   /** Names products by id, or says what is wrong with how they are named. */
@@ -23,14 +26,36 @@ export function newOrderHandlers(options: NewOrdersOptions): Handlers {
       const orders = drafts.flatMap((drafted) => (drafted.type === 'draft' ? [drafted.order] : []));
       const { result, messages } = await writeOrders(tx, options, orders);
       const written = result.values();
-      const answers = batch.map((request, index) => {
-        const drafted = drafts[index]!;
-        const outcome = drafted.type === 'draft' ? written.next().value! : drafted;
-        return followUp(request, answerTo(request, outcome), options.newId);
-      });
-      return [...messages, ...answers];
+      const outcomes = drafts.map((drafted) => (drafted.type === 'draft' ? written.next().value! : drafted));
+      const known = await placedBefore(
+        tx,
+        batch.filter((_request, index) => outcomes[index]!.type === 'invalid'),
+      );
+      const answers = batch.map((request, index) => answerTo(request, known.get(request) ?? outcomes[index]!));
+      return [...messages, ...answers.map((answer, index) => followUp(batch[index]!, answer, options.newId))];
     }) satisfies Handler<'OrderRequested'>,
   };
+}
+
+/**
+ * Orders that were placed under the ids of these requests. What is wrong with a request now was right when it came first: a product
+ * was renamed or taken off sale since. Its client is told of the order, and not that there is none.
+ */
+async function placedBefore(tx: Transaction, requests: Request[]): Promise<Map<Request, CreateOrderResult>> {
+  const keys = requests.map(({ body }) => ({ customerId: body.user_id, idempotencyKey: body.order_id }));
+  const holders = await findByKeys(tx, keys);
+  const orders = await findOrders(
+    tx,
+    holders.map((holder) => holder.id),
+  );
+  return new Map(
+    requests.flatMap((request) => {
+      const isIts = (key: { customerId: string; idempotencyKey: string }) =>
+        key.customerId === request.body.user_id && key.idempotencyKey === request.body.order_id;
+      const order = orders.find(({ id }) => id === holders.find(isIts)?.id);
+      return order ? [[request, { type: 'placed', order, repeated: true }] as const] : [];
+    }),
+  );
 }
 
 type Request = IncomingMessage<'OrderRequested'>;
@@ -49,9 +74,10 @@ function answerTo({ body: request }: Request, outcome: CreateOrderResult): Event
   const refused = { event: 'OrderRefused' as const, order_id, customer_id };
   switch (outcome.type) {
     case 'placed': {
-      const { id, version, status } = outcome.order;
+      const { id, version, status, total, currency, reason } = outcome.order;
       const told = { order_id: id, customer_id, version, status, message: statusInWords[status], reference: order_id };
-      return { event: 'OrderStatusChanged', ...told };
+      const price = total !== null && { total, currency };
+      return { event: 'OrderStatusChanged', ...told, ...price, ...(reason && { code: reason.code, reason: reason.message }) };
     }
     case 'invalid': {
       const fields = outcome.fields.map((fault) => ({ ...fault, path: inTheirWords(fault.path) }));

@@ -17,7 +17,7 @@ interface WishedItem {
 export interface ProductNames {
   /** Unknown skus are left out. */
   idsBySku: (skus: string[]) => Promise<Map<string, number>>;
-  /** Of products for sale; a name may stand for several, and unknown names are left out. */
+  /** Of products for sale; where several have the name, at least two of their ids. Unknown names are left out. */
   idsByName: (names: string[]) => Promise<Map<string, number[]>>;
 }
 
@@ -57,7 +57,7 @@ export async function nameProducts(products: ProductNames, wishes: OrderWish[]):
 function faultOf(item: WishedItem, index: number, idsOf: (item: WishedItem) => number[]): FieldFault | undefined {
   const given = (['productId', 'sku', 'name'] as const).filter((way) => item[way] != null);
   if (given.length !== 1) {
-    return { path: `items.${index}`, code: 'one_of', message: 'must name its product by productId or by sku, and not by both' };
+    return { path: `items.${index}`, code: 'one_of', message: 'must name its product in exactly one way' };
   }
   const ids = idsOf(item);
   if (ids.length === 1) return undefined;
@@ -65,5 +65,5 @@ function faultOf(item: WishedItem, index: number, idsOf: (item: WishedItem) => n
   const called = JSON.stringify(String(item[way!]).slice(0, 64));
   const path = `items.${index}.${way}`;
   if (ids.length === 0) return { path, code: 'unknown_product', message: `there is no product ${called}` };
-  return { path, code: 'ambiguous_product', message: `${ids.length} products are called ${called}: give the sku` };
+  return { path, code: 'ambiguous_product', message: `several products are called ${called}: give the sku` };
 }

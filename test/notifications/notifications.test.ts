@@ -79,13 +79,14 @@ describe.each(brokers)('notifications, broker %s', (_name, open) => {
   it('one order is spoken of by two reactions that know nothing of each other: the fan-out of creations, the topic of creations and updates (S0.2, S0.3, S0.4, S4.3, S4.4)', async () => {
     const id = await place('CUST-log', 1);
     await close('cancelOrder', id);
-    await eventually(() => said(id).length >= 3);
+    const isSaid = (words: RegExp) => said(id).some((line) => words.test(line));
+    await eventually(() => isSaid(/^new: /) && isSaid(/is cancelled/));
     const placed = expect.stringMatching(/^order ORD-.+ was placed: 1 × product \d+$/) as string;
     const created = expect.stringMatching(/^new: order ORD-.+ was placed/) as string;
     const spoken = said(id);
     expect(spoken).toEqual(expect.arrayContaining([created, placed]));
     expect(spoken.filter((line) => line.startsWith('new: '))).toHaveLength(1);
-    expect(spoken.at(-1)).toMatch(/is cancelled: Cancelled on request$/);
+    expect(spoken).toContainEqual(expect.stringMatching(/is cancelled: Cancelled on request$/));
   });
 
   it('a further subscriber binds its own queue and hears all, with no change to anybody (S4.3)', async () => {
@@ -107,7 +108,8 @@ describe.each(brokers)('notifications, broker %s', (_name, open) => {
       mandatory: true,
     };
     await Promise.all([house.ground.broker.publish(publication), house.ground.broker.publish(publication)]);
-    await eventually(() => heard.length >= 2);
+    await eventually(() => heard.length >= 1);
+    await eventually(async () => (await house.database.notificationsOutbox.count()) === 0, 5_000);
     expect(new Set(heard.map(({ id }) => id)).size).toBe(1);
   });
 

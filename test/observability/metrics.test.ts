@@ -16,6 +16,7 @@ describe('metrics', () => {
       'holdfast_message_process_duration_seconds',
       'holdfast_messages_published_total',
       'holdfast_batch_size',
+      'holdfast_queue_ready',
       'holdfast_dead_letters',
       'holdfast_stock_invariant_violations',
       'holdfast_build_info',

@@ -113,6 +113,23 @@ describe.each(brokers)('orders by message, broker %s', (name, open) => {
     expect(await ordersOf(userId)).toBe(1);
   });
 
+  it('sent again after its product was taken off sale it is still the order that it was, with its reason', async () => {
+    await house.ask(`mutation { createProduct(input: { sku: "OLD", name: "Old", price: 100, onHand: 0 }) { __typename } }`);
+    const { userId, heard } = await aClient();
+    const wish = request(userId, [{ name: 'Old', quantity: 1 }]);
+    await send(wish);
+    await eventually(() => heard.some((told) => told.status === 'CANCELLED'));
+    await house.database.product.updateMany({ where: { sku: 'OLD' }, data: { active: false } });
+    const before = heard.length;
+    await send(wish);
+    await eventually(() => heard.length > before);
+    expect(heard.at(-1)).toMatchObject({
+      ...{ event: 'OrderStatusChanged', reference: wish.order_id, order_id: heard[0]!.order_id },
+      ...{ status: 'CANCELLED', code: 'INSUFFICIENT_STOCK', reason: 'Insufficient stock' },
+    });
+    expect(await ordersOf(userId)).toBe(1);
+  });
+
   it('the same id for another order is refused', async () => {
     const { userId, heard } = await aClient();
     const first = request(userId, [{ name: 'Keyboard', quantity: 1 }]);
@@ -138,11 +155,20 @@ describe.each(brokers)('orders by message, broker %s', (name, open) => {
   }
 
   it('what is no order is a dead letter with the reason (S1.13)', async () => {
-    const rubbish = ['', 'not JSON', '[]', 'null', '{"event":"OrderCreated","order_id":"x"}', '{"order_id":"x","order":[]}'];
-    const sent = rubbish.map((body) => send(body));
-    await eventually(
-      async () => (await house.database.deadLetter.count({ where: { queue: queues.newOrders } })) === rubbish.length,
-    );
+    const rubbish: Record<string, RegExp> = {
+      '': /The body is empty/,
+      'not JSON': /The body is not JSON/,
+      '[]': /Unknown event|Not a valid OrderRequested/,
+      null: /Unknown event|Not a valid OrderRequested/,
+      '{"event":"OrderCreated","order_id":"x"}': /Unknown event "OrderCreated": this queue takes OrderRequested/,
+      '{"order_id":"x","order":[]}': /user_id: .*; order: /,
+    };
+    const sent = Object.keys(rubbish).map((body) => send(body));
+    const letters = await eventually(async () => {
+      const rows = await house.database.deadLetter.findMany({ where: { queue: queues.newOrders } });
+      return rows.length === sent.length ? rows : undefined;
+    });
+    for (const { body, reason } of letters) expect(reason).toMatch(rubbish[Buffer.from(body).toString('utf8')]!);
     await Promise.all(sent);
   });
 });

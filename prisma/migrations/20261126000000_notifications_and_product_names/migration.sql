@@ -19,3 +19,6 @@ CREATE TABLE "notifications"."outbox" (
 
 -- Fills and empties all day, as the other outboxes do: clean it early.
 ALTER TABLE "notifications"."outbox" SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+
+-- CreateIndex
+CREATE INDEX "products_name_idx" ON "inventory"."products"("name");
