@@ -65,11 +65,11 @@ describe('GraphQL', () => {
     expect(faults).toEqual([]);
   });
 
-  it('every answer to 1,000 valid, mutated and hostile requests is in order', async () => {
+  it('every answer to 500 valid, mutated and hostile requests is in order', async () => {
     const place = { url: `${house.url}/graphql`, healthUrl: `${house.url}/health/live` };
-    const outcome = await attackGraphql({ ...place, schema, seed: 1, requests: 1_000, concurrency: 4, known, ...quietly });
+    const outcome = await attackGraphql({ ...place, schema, seed: 1, requests: 500, concurrency: 4, known, ...quietly });
     expect(outcome.violations).toEqual([]);
-    expect(outcome.kinds.valid.accepted).toBeGreaterThan(150);
+    expect(outcome.kinds.valid.accepted).toBeGreaterThan(75);
     expect(outcome.silenceMs).toBeLessThan(5_000);
     expect(await brokenPromises(house)).toEqual([]);
   });
@@ -98,10 +98,10 @@ const url = testRabbitmqUrl('test-5');
     });
   }
 
-  it('of 300 payloads a queue each is processed, or a dead letter once', async () => {
-    const outcome = await attack(300, 1);
+  it('of 200 payloads a queue each is processed, or a dead letter once', async () => {
+    const outcome = await attack(200, 1);
     expect(outcome.violations).toEqual([]);
-    for (const { processed, dead } of Object.values(outcome.queues)) expect(Math.min(processed, dead)).toBeGreaterThan(50);
+    for (const { processed, dead } of Object.values(outcome.queues)) expect(Math.min(processed, dead)).toBeGreaterThan(30);
     expect(await brokenPromises(house)).toEqual([]);
   });
 

@@ -23,14 +23,14 @@ function agrees(newShop: () => Promise<Shop>, numRuns: number, maxCommands: numb
 const aModel = () => ({ stock: units.map((onHand) => ({ onHand, reserved: 0 })), orders: [], post: [], created: [] });
 
 it('the pure rules do what the model says, whatever is delivered twice, late, in another order or never', async () => {
-  await agrees(() => Promise.resolve(createPureShop(units)), runs(1_500), 50);
+  await agrees(() => Promise.resolve(createPureShop(units)), runs(1_000), 50);
 }, 600_000);
 
 it('the use cases and handlers on Postgres do what the model says, and the audit holds after every command', async () => {
   const { database, drop } = await createTestDatabase();
   const metrics = createMetrics();
   try {
-    await agrees(() => createPostgresShop(database, metrics, units), runs(150), 25);
+    await agrees(() => createPostgresShop(database, metrics, units), runs(100), 25);
   } finally {
     await drop();
   }
