@@ -95,7 +95,7 @@ async function untilSettled(attack: QueueAttack, attacker: Attacker, before: Set
   while (!attack.signal.aborted) {
     const now = await settledCounts(attack.metrics);
     const sum = workQueues.reduce((total, queue) => total + settledOf(now, queue) - settledOf(before, queue), 0);
-    attack.onProgress(sum, sent.length);
+    attack.onProgress(settledOfSent(now, before, sent), sent.length);
     const waiting = await waitingMessages(attacker);
     if (sum !== lastSum) [lastSum, lastChangeAt] = [sum, performance.now()];
     const quietMs = performance.now() - lastChangeAt;
@@ -105,6 +105,15 @@ async function untilSettled(attack: QueueAttack, attacker: Attacker, before: Set
     await delay(LOOK_EVERY_MS);
   }
   return [];
+}
+
+/** Of what was sent; replies that follow from it are settled in the same queues, and are not what a bar should count. */
+function settledOfSent(now: SettledCounts, before: SettledCounts, sent: Sent[]): number {
+  const settled = workQueues.map((queue) => {
+    const ofQueue = sent.filter((one) => one.queue === queue).length;
+    return Math.min(ofQueue, settledOf(now, queue) - settledOf(before, queue));
+  });
+  return settled.reduce((sum, count) => sum + count, 0);
 }
 
 function settledOf(counts: SettledCounts, queue: WorkQueue): number {
