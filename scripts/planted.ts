@@ -13,6 +13,7 @@ import { type DeliveryOptions, type Settlement } from '../src/messaging/brokers/
 import type * as consumerModule from '../src/messaging/consumer';
 import { type ConsumerOptions } from '../src/messaging/consumer';
 import type * as outboxModule from '../src/messaging/outbox';
+import { type Outbox } from '../src/messaging/outbox';
 import type * as outboxRowsModule from '../src/messaging/outboxRows';
 import type * as closingRowsModule from '../src/orders/closingRows';
 import type * as orderModule from '../src/orders/order';
@@ -156,9 +157,22 @@ function closingsToldOnce(): void {
   substitute<typeof closingRowsModule>('src/orders/closingRows', () => ({ takeUnanswered: () => Promise.resolve([]) }));
 }
 
-/** The rows of the outbox are gone again in the transaction that wrote them. */
+/** No consumer writes a batch in one statement, so that a bug in the transaction meets them all. */
+function onlyTransactions(): void {
+  substitute<typeof consumerModule>('src/messaging/consumer', ({ Consumer }) => ({
+    Consumer: class extends Consumer {
+      constructor(options: ConsumerOptions) {
+        super({ ...options, decideAtOnce: undefined });
+      }
+    },
+  }));
+}
+
+/** The rows of the outbox are gone again in the transaction that wrote them, or right after the statement that did. */
 function publishWithoutOutbox(): void {
+  let remove: (typeof outboxRowsModule)['removePublished'];
   substitute<typeof outboxRowsModule>('src/messaging/outboxRows', ({ append, removePublished }) => ({
+    removePublished: (remove = removePublished),
     append: async (tx, schema, messages, leaseMs) => {
       const rows = await append(tx, schema, messages, leaseMs);
       const positions = rows.map((row) => row.position);
@@ -166,9 +180,23 @@ function publishWithoutOutbox(): void {
       return rows;
     },
   }));
+  substitute<typeof outboxModule>('src/messaging/outbox', ({ createOutbox }) => ({
+    createOutbox: (options) => {
+      const outbox = createOutbox(options);
+      const forgetting: Outbox['atOnce'] = (work) =>
+        outbox.atOnce(async (at) => {
+          const written = await work(at);
+          const positions = written?.rows.map((row) => row.position) ?? [];
+          if (positions.length > 0) await remove(at.database, options.schema, positions);
+          return written;
+        });
+      return { ...outbox, atOnce: forgetting };
+    },
+  }));
 }
 
 function inboxOutsideTransaction(): void {
+  onlyTransactions();
   // The simulation opens no database: there the reservation stays where it belongs.
   let database: Database | undefined;
   substitute<typeof clientModule>('src/database/client', ({ openDatabase }) => ({
@@ -187,6 +215,7 @@ function noLookAtStock(): void {
 }
 
 function locksInNoOrder(): void {
+  onlyTransactions();
   let calls = 0;
   substitute<typeof stockRowsModule>('src/inventory/stockRows', ({ lockStock }) => ({
     lockStock: async (tx, productIds) => {
@@ -201,10 +230,12 @@ function locksInNoOrder(): void {
 
 /** A second attempt finds what the work returned in the first, and nothing of what it wrote. */
 function retryWithoutTheWork(): void {
+  onlyTransactions();
   substitute<typeof outboxModule>('src/messaging/outbox', ({ createOutbox }) => ({
     createOutbox: (options) => {
       const outbox = createOutbox(options);
       return {
+        ...outbox,
         transaction: (work, written) => {
           let done: ReturnType<typeof work> | undefined;
           return outbox.transaction((tx) => (done ??= work(tx)), written);

@@ -13,7 +13,7 @@ import {
   type SeedOutcome,
 } from './inventory';
 import { Consumer, createOutbox, notificationsTopology, Relay, topology } from './messaging';
-import { type Broker, type Handlers, type OutboxSchema } from './messaging';
+import { type Broker, type Decide, type Handlers, type OutboxSchema } from './messaging';
 import { type Health, type Logger, type Metrics } from './observability';
 import { createNotifications, type NotificationsContext } from './notifications';
 import { createOperations, DeadLetterResolver, type OperationsContext } from './operations';
@@ -184,12 +184,12 @@ const consuming: Record<RoleName, (house: House) => Promise<(() => Promise<void>
   gateway: () => Promise.resolve([]),
   async orders(house) {
     const unrouted = await begun(house.operations.keeperOfUnrouted());
-    const consumers = await consume(house, house.orders.handlers, 'orders');
+    const consumers = await consume(house, 'orders', house.orders);
     const watchdog = house.orders.startWatchdog();
     return [unrouted, ...consumers, () => watchdog.stop()];
   },
-  inventory: (house) => consume(house, house.inventory.handlers, 'inventory'),
-  notifications: (house) => consume(house, house.notifications.handlers, 'notifications'),
+  inventory: (house) => consume(house, 'inventory', house.inventory),
+  notifications: (house) => consume(house, 'notifications', house.notifications),
 };
 
 async function begun(worker: { start(): Promise<void>; stop(): Promise<void> }) {
@@ -199,13 +199,16 @@ async function begun(worker: { start(): Promise<void>; stop(): Promise<void> }) 
 
 async function consume(
   { config, database, broker, log, metrics, random, relays, operations }: House,
-  table: Record<string, Handlers>,
   schema: OutboxSchema,
+  { handlers: table, decideAtOnce = {} }: { handlers: Record<string, Handlers>; decideAtOnce?: Record<string, Decide> },
 ) {
   const outbox = createOutbox({ database, schema, leaseMs: LEASE_MS, handOver: (rows) => relays[schema].handOver(rows) });
   const batchSizeMax = config.CONSUMER_BATCH_MAX;
   const consumers = Object.entries(table).map(
-    ([queue, handlers]) => new Consumer({ queue, handlers, broker, outbox, batchSizeMax, log, metrics, random }),
+    ([queue, handlers]) =>
+      new Consumer({
+        ...{ queue, handlers, decideAtOnce: decideAtOnce[queue], broker, outbox, batchSizeMax, log, metrics, random },
+      }),
   );
   const keepers = Object.keys(table).map((queue) => operations.keeperOf(queue));
   return Promise.all([...keepers, ...consumers].map(begun));

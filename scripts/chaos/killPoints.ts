@@ -317,6 +317,8 @@ function isRare(point: FailpointName): boolean {
 /** What a point needs to be reached. */
 function leftFor(point: FailpointName): readonly LeftBehind[] {
   if (point === 'relay.claimed') return ['unpublished'];
+  // What was answered before is the business of the transaction alone.
+  if (point.startsWith('reserveStock')) return ['repeated'];
   return point.startsWith('watchdog') ? ['late', 'overdue'] : [];
 }
 

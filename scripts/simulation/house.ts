@@ -1,7 +1,7 @@
 import { queues } from '../../src/contracts';
 import { type Database } from '../../src/database';
 import { createInventory } from '../../src/inventory/context';
-import { Consumer, createOutbox, Relay, type Broker, type Handlers, type Outbox, type OutboxSchema } from '../../src/messaging';
+import { Consumer, createOutbox, Relay, type Broker, type Outbox, type OutboxSchema } from '../../src/messaging';
 import { type Logger, type Metrics } from '../../src/observability';
 import { createOrders, type OrdersContext } from '../../src/orders/context';
 import { type InventoryContext } from '../../src/inventory/context';
@@ -46,19 +46,20 @@ export async function startHouse(roles: readonly Role[], ground: Ground): Promis
     await relays[schema].start();
     stops.push(() => relays[schema].stop());
   }
-  const consume = async (table: Record<string, Handlers>, outbox: Outbox) => {
+  const consume = async ({ handlers: table, decideAtOnce }: OrdersContext | InventoryContext, outbox: Outbox) => {
     for (const [queue, handlers] of Object.entries(table)) {
-      const consumer = new Consumer({ ...ground, queue, handlers, outbox, batchSizeMax: ground.settings.batchSizeMax });
+      const { batchSizeMax } = ground.settings;
+      const consumer = new Consumer({ ...ground, queue, handlers, decideAtOnce: decideAtOnce[queue], outbox, batchSizeMax });
       await consumer.start();
       stops.push(() => consumer.stop());
     }
   };
   if (roles.includes('orders')) {
-    await consume(orders.handlers, outboxes.orders);
+    await consume(orders, outboxes.orders);
     const watchdog = orders.startWatchdog();
     stops.push(() => watchdog.stop());
   }
-  if (roles.includes('inventory')) await consume(inventory.handlers, outboxes.inventory);
+  if (roles.includes('inventory')) await consume(inventory, outboxes.inventory);
   const stop = async () => {
     for (const end of stops.reverse()) await end();
   };

@@ -15,8 +15,9 @@ export function substituteSurroundings(): void {
   substituteClosingRows();
   substituteInventoryRows();
   substituteOutboxRows();
-  substitute<typeof transactionModule>('src/database/transaction', ({ transaction }) => ({
+  substitute<typeof transactionModule>('src/database/transaction', ({ transaction, retried }) => ({
     transaction: (database, work, options) => transaction(database, work, { random: activeScheduler()?.random, ...options }),
+    retried: (attemptOnce, options) => retried(attemptOnce, { random: activeScheduler()?.random, ...options }),
   }));
   substitute<typeof orderModule>('src/orders/order', ({ decide }) => ({
     decide: (order, change) => {

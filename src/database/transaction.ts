@@ -5,14 +5,17 @@ import { type Prisma } from '../generated/prisma/client';
 import { type Database, type Transaction } from './client';
 import { classifyDatabaseError } from './errors';
 
-export interface TransactionOptions {
-  /** How often the work may run in all. */
-  attemptsMax?: number;
+export interface TransactionOptions extends RetryOptions {
   /** How long to wait for a connection and its BEGIN. */
   maxWaitMs?: number;
   /** How long one attempt may take before it is rolled back. */
   timeoutMs?: number;
   isolationLevel?: Prisma.TransactionIsolationLevel;
+}
+
+export interface RetryOptions {
+  /** How often the work may run in all. */
+  attemptsMax?: number;
   /** Told of each attempt that is made again, for metrics and logs. */
   onRetry?: (error: unknown, attempt: number) => void;
   /** From 0 to below 1, for the jitter. */
@@ -31,10 +34,16 @@ export async function transaction<T>(
   work: (tx: Transaction) => Promise<T>,
   options: TransactionOptions = {},
 ): Promise<T> {
-  const { attemptsMax = 5, maxWaitMs = 5_000, timeoutMs = 10_000, isolationLevel, onRetry, random = randomFraction } = options;
+  const { maxWaitMs = 5_000, timeoutMs = 10_000, isolationLevel } = options;
+  return retried(() => database.$transaction(work, { maxWait: maxWaitMs, timeout: timeoutMs, isolationLevel }), options);
+}
+
+/** The same for a single statement, which commits by itself: runs it again when others at work have had it rolled back. */
+export async function retried<T>(attemptOnce: () => Promise<T>, options: RetryOptions = {}): Promise<T> {
+  const { attemptsMax = 5, onRetry, random = randomFraction } = options;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await database.$transaction(work, { maxWait: maxWaitMs, timeout: timeoutMs, isolationLevel });
+      return await attemptOnce();
     } catch (error) {
       if (attempt >= attemptsMax || classifyDatabaseError(error) !== 'retry') throw error;
       onRetry?.(error, attempt);

@@ -5,9 +5,8 @@ import { perform, type Fault } from './actions';
  * `<queue>.<place>` are the points of the consumer of that queue. Off unless `armFailpoints` was told otherwise.
  */
 export const failpoints = [
-  { name: 'createOrder.starting', place: 'New orders were checked; their transaction has not begun.' },
-  { name: 'createOrder.saved', place: 'In the transaction: the orders are inserted, their events are not.' },
-  { name: 'createOrder.written', place: 'In the transaction: orders and events are inserted; the commit is next.' },
+  { name: 'createOrder.starting', place: 'New orders were checked; nothing is written.' },
+  { name: 'createOrder.written', place: 'The statement that commits orders and events is sent; its answer has not come.' },
   { name: 'createOrder.committed', place: 'The orders are committed; nobody was told.' },
   { name: 'relay.claimed', place: 'A sweep has leased events to itself; none of them is published.' },
   { name: 'relay.published', place: 'An event has left the process; its confirm has not come.' },
@@ -15,20 +14,23 @@ export const failpoints = [
   { name: 'relay.removed', place: 'Published events are gone from the outbox.' },
   {
     name: 'order.created.inventory.starting',
-    place: 'Orders are in hand; the transaction that reserves for them has not begun.',
+    place: 'Orders are in hand; nothing is reserved for them.',
   },
   {
     name: 'reserveStock.inserted',
     place: 'In the transaction: reservations are inserted, which is our inbox; no counter has moved.',
   },
   { name: 'reserveStock.moved', place: 'In the transaction: counters and movements are written; the answers are not.' },
-  { name: 'order.created.inventory.written', place: 'In the transaction: all is written, the answers too; the commit is next.' },
+  {
+    name: 'order.created.inventory.written',
+    place: 'All is written, the answers too; the commit is next, or its statement under way.',
+  },
   { name: 'order.created.inventory.committed', place: 'What was reserved is committed; no order is acked.' },
   { name: 'order.created.inventory.acked', place: 'The acks of these orders have left the process.' },
-  { name: 'stock.replies.orders.starting', place: 'Answers are in hand; the transaction that decides the orders has not begun.' },
+  { name: 'stock.replies.orders.starting', place: 'Answers are in hand; no order is decided.' },
   {
     name: 'stock.replies.orders.written',
-    place: 'In the transaction: decisions and their events are written; the commit is next.',
+    place: 'Decisions and their events are written; the commit is next, or its statement under way.',
   },
   { name: 'stock.replies.orders.committed', place: 'The decisions are committed; no answer is acked.' },
   { name: 'stock.replies.orders.acked', place: 'The acks of these answers have left the process.' },

@@ -1,7 +1,7 @@
 import { type Database } from '../database';
 import { type Outbox } from '../messaging';
 import { adjustStockUseCase, setStockUseCase } from './changeStock';
-import { inventoryHandlers } from './handlers';
+import { inventoryAtOnce, inventoryHandlers } from './handlers';
 import { createProductUseCase, updateProductUseCase } from './manageProducts';
 import {
   countViolations,
@@ -39,6 +39,7 @@ export function createInventory(options: InventoryOptions) {
     productIdsByName: (names: string[]) => findProductIdsByName(database, names),
     /** What inventory does about orders, by queue. */
     handlers: inventoryHandlers(options.newId),
+    decideAtOnce: inventoryAtOnce(options.newId),
   };
 }
 

@@ -1,7 +1,7 @@
 import { queues } from '../contracts';
-import { type Handlers } from '../messaging';
+import { type Decide, type Handlers } from '../messaging';
 import { commitReservation, releaseReservation } from './closeReservation';
-import { reserveStock } from './reserveStock';
+import { reserveStock, reserveStockAtOnce } from './reserveStock';
 
 /** What inventory does about orders, queue by queue. */
 export function inventoryHandlers(newId: () => string): Record<string, Handlers> {
@@ -10,4 +10,9 @@ export function inventoryHandlers(newId: () => string): Record<string, Handlers>
     [queues.orderCancelled]: { OrderCancelled: releaseReservation(newId) },
     [queues.orderFulfilled]: { OrderFulfilled: commitReservation(newId) },
   };
+}
+
+/** The short way where there is one. */
+export function inventoryAtOnce(newId: () => string): Record<string, Decide> {
+  return { [queues.orderCreated]: reserveStockAtOnce(newId) };
 }

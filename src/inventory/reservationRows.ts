@@ -1,5 +1,6 @@
 import { type EventOf } from '../contracts';
-import { type ReservationStatus, type Transaction } from '../database';
+import { sql, type ReservationStatus, type Transaction } from '../database';
+import { appendingTo, type AppendedRow, type AtOnce, type OutboxRow, type OutgoingMessage } from '../messaging';
 import { type HeldLine, type WishedLine } from './stock';
 
 /** What an order service is told about its order. */
@@ -66,6 +67,54 @@ export async function insertReservations(tx: Transaction, reservations: NewReser
     )
     SELECT count(*)::int AS inserted FROM inserted`;
   return row!.inserted;
+}
+
+/**
+ * Reservations of orders that hold something or were refused, with their lines, movements, counters and answers: all of it in a
+ * statement that commits by itself, or undefined and nothing. It locks the stock in the order of ids, and writes only if under the
+ * locks every product still has the units that are wanted, is for sale and costs the same, and no order was answered before. So a
+ * hot product's row is locked for one statement. An order that is answered at the same moment fails the primary key, and with it the
+ * whole. Orders refused for want of stock stay refused if some has come in since: they were decided on what was there when asked.
+ */
+export async function saveReservationsAtOnce(
+  { database, leaseMs }: AtOnce,
+  reservations: NewReservation[],
+  answers: OutgoingMessage[],
+): Promise<OutboxRow[] | undefined> {
+  const lines = reservations.flatMap(({ orderId, lines }) => lines.map((line) => ({ orderId, ...line })));
+  const appending = appendingTo('inventory', answers, leaseMs, sql`(SELECT holds FROM condition)`);
+  const written = await database.$queryRaw<AppendedRow[]>`
+    WITH decided AS MATERIALIZED (
+      SELECT * FROM json_to_recordset(${JSON.stringify(reservations)}::json) AS decided("orderId" text, "status" text, "answer" text)
+    ), line AS MATERIALIZED (
+      SELECT * FROM json_to_recordset(${JSON.stringify(lines)}::json)
+        AS line("orderId" text, "productId" int, "quantity" int, "unitPrice" bigint)
+    ), change AS MATERIALIZED (
+      SELECT "productId" AS product_id, "unitPrice" AS price, sum("quantity")::int AS reserved FROM line GROUP BY 1, 2
+    ), locked AS MATERIALIZED (
+      SELECT stock.product_id, change.reserved
+      FROM change JOIN inventory.stock USING (product_id) JOIN inventory.products ON products.id = stock.product_id
+      WHERE stock.on_hand - stock.reserved >= change.reserved AND active AND price_minor = price
+      ORDER BY stock.product_id FOR UPDATE OF stock
+    ), condition AS MATERIALIZED (
+      SELECT (SELECT count(*) FROM locked) = (SELECT count(*) FROM change)
+        AND NOT EXISTS (SELECT FROM inventory.reservations JOIN decided ON order_id = "orderId") AS holds
+    ), saved AS (
+      INSERT INTO inventory.reservations (order_id, status, answer)
+      SELECT "orderId", "status"::inventory.reservation_status, "answer"::json FROM decided
+      WHERE (SELECT holds FROM condition) ORDER BY "orderId"
+    ), held AS (
+      INSERT INTO inventory.reservation_lines (order_id, product_id, quantity, unit_price_minor)
+      SELECT "orderId", "productId", "quantity", "unitPrice" FROM line WHERE (SELECT holds FROM condition)
+    ), moved AS (
+      INSERT INTO inventory.movements (product_id, kind, on_hand_delta, reserved_delta, order_id)
+      SELECT "productId", 'RESERVE', 0, "quantity", "orderId" FROM line WHERE (SELECT holds FROM condition)
+    ), counted AS (
+      UPDATE inventory.stock SET reserved = stock.reserved + locked.reserved, updated_at = clock_timestamp()
+      FROM locked WHERE stock.product_id = locked.product_id AND (SELECT holds FROM condition)
+    ), ${appending.expression}
+    SELECT id, position, created_at FROM outbox`;
+  return written.length === 0 ? undefined : appending.rows(written);
 }
 
 /** The products that these orders hold or held. Nothing is locked: what is read here tells which stock to lock first. */

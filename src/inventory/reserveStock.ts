@@ -1,10 +1,10 @@
 import { type EventOf } from '../contracts';
 import { RetryTransaction, type Transaction } from '../database';
 import { failpoint } from '../faults';
-import { followUp, type Handler, type IncomingMessage } from '../messaging';
-import { findReservations, insertReservations, type Answer } from './reservationRows';
+import { followUp, type Decide, type Handler } from '../messaging';
+import { findReservations, insertReservations, saveReservationsAtOnce, type Answer } from './reservationRows';
 import { decideReservations, mergeWish, type HeldLine, type ReservationDecision, type Wish } from './stock';
-import { lockStock, move, type Movement } from './stockRows';
+import { lockStock, move, readStock, type Movement } from './stockRows';
 
 /**
  * Answers a batch of OrderCreated: reserves all lines of an order or none, first come first served. An order that was answered
@@ -30,6 +30,24 @@ export function reserveStock(newId: () => string): Handler<'OrderCreated'> {
     for (const decision of decisions) answers.set(decision.orderId, answerOf(decision));
     await saveDecisions(tx, decisions);
     return batch.map((message) => followUp(message, answers.get(message.body.order_id)!, newId));
+  };
+}
+
+/**
+ * The same without a transaction, for orders that are news: decided on what is read without a lock, written in one statement that
+ * finds under the locks whether it still holds. What it cannot do it leaves to `reserveStock`.
+ */
+export function reserveStockAtOnce(newId: () => string): Decide {
+  return async (database, batch) => {
+    const wishes = firstOfEach(batch.flatMap(({ body }) => (body.event === 'OrderCreated' ? [toWish(body)] : [])));
+    if (wishes.length < batch.length) return undefined;
+    const stock = await readStock(
+      database,
+      wishes.flatMap((wish) => wish.lines.map((line) => line.productId)),
+    );
+    const decisions = decideReservations(stock, wishes);
+    const answers = decisions.map((decision, index) => followUp(batch[index]!, answerOf(decision), newId));
+    return { write: (at) => saveReservationsAtOnce(at, decisions.map(toReservation), answers) };
   };
 }
 
@@ -72,7 +90,7 @@ function toReservedLine({ productId, quantity, unitPrice }: HeldLine): EventOf<'
   return { product_id: productId, quantity, unit_price: unitPrice };
 }
 
-function toWish(body: IncomingMessage<'OrderCreated'>['body']): Wish {
+function toWish(body: EventOf<'OrderCreated'>): Wish {
   return mergeWish(
     body.order_id,
     body.items.map((line) => ({ productId: line.product_id, quantity: line.quantity })),

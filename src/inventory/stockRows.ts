@@ -1,4 +1,4 @@
-import { type MovementKind, type Transaction } from '../database';
+import { sql, type Database, type MovementKind, type Sql, type Transaction } from '../database';
 import { type Stock } from './stock';
 
 /** One change of one product's counters; what the counters say is always the sum of these. */
@@ -17,11 +17,25 @@ export interface Movement {
  * before any other lock: one order of locking for all, so that nobody waits in a circle. Unknown products are left out.
  */
 export async function lockStock(tx: Transaction, productIds: Iterable<number>): Promise<Map<number, Stock>> {
-  const rows = await tx.$queryRaw<(Omit<Stock, 'unitPrice'> & { unitPrice: bigint })[]>`
+  return byProduct(await tx.$queryRaw<StockRow[]>`${stockOf(productIds)} FOR UPDATE OF stock`);
+}
+
+/** The same without locks: what is decided on it must be written under the condition that it still holds. */
+export async function readStock(database: Database, productIds: Iterable<number>): Promise<Map<number, Stock>> {
+  return byProduct(await database.$queryRaw<StockRow[]>`${stockOf(productIds)}`);
+}
+
+function stockOf(productIds: Iterable<number>): Sql {
+  return sql`
     SELECT stock.product_id AS "productId", sku, active, price_minor AS "unitPrice", on_hand AS "onHand", reserved
     FROM inventory.stock JOIN inventory.products ON products.id = stock.product_id
     WHERE stock.product_id = ANY(${[...new Set(productIds)]}::int[])
-    ORDER BY stock.product_id FOR UPDATE OF stock`;
+    ORDER BY stock.product_id`;
+}
+
+type StockRow = Omit<Stock, 'unitPrice'> & { unitPrice: bigint };
+
+function byProduct(rows: StockRow[]): Map<number, Stock> {
   return new Map(rows.map((row) => [row.productId, { ...row, unitPrice: Number(row.unitPrice) }]));
 }
 

@@ -1,13 +1,14 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 
 import { type EventType } from '../contracts';
-import { classifyDatabaseError, sqlStateOf, type Transaction } from '../database';
+import { classifyDatabaseError, sqlStateOf, type Database, type Transaction } from '../database';
 import { failpoint, failpointAfterSending } from '../faults';
 import { type Logger, type Metrics } from '../observability';
 import { ATTEMPTS_MAX, retryDelayMs } from './backoff';
 import { type Broker, type Delivery, type Subscription } from './broker';
 import { parseMessage, PoisonMessage, type IncomingMessage, type OutgoingMessage } from './message';
-import { type Outbox } from './outbox';
+import { type AtOnce, type Outbox, type WrittenAtOnce } from './outbox';
+import { type OutboxRow } from './outboxRows';
 
 /**
  * Does the work of a batch inside the transaction it is given, and returns the messages that follow. It never sees a broker.
@@ -18,9 +19,24 @@ export type Handler<T extends EventType> = (tx: Transaction, batch: IncomingMess
 /** Which event is handled by what: a context's handlers.ts is this table. */
 export type Handlers = { [T in EventType]?: Handler<T> };
 
+/**
+ * The short way for a batch of the common kind: decides on what is read without locks, and gives the one statement that writes it
+ * if that still holds. undefined, as anything it throws, sends the batch the way of its handlers, whose transaction is the judge.
+ */
+export type Decide = (database: Database, batch: IncomingMessage[]) => Promise<Decided | undefined>;
+
+export interface Decided {
+  /** One statement, messages included; undefined when what was decided on is no longer so, and nothing was written. */
+  write: (at: AtOnce) => Promise<OutboxRow[] | undefined>;
+  /** Called when it is committed. */
+  onWritten?: () => void;
+}
+
 export interface ConsumerOptions {
   queue: string;
   handlers: Handlers;
+  /** Tried first, for messages that were not handed out before. */
+  decideAtOnce?: Decide;
   broker: Broker;
   outbox: Outbox;
   /** How many messages share one transaction at most; a lone message does not wait for company. */
@@ -147,10 +163,43 @@ export class Consumer {
     this.hasGivenUp = signal.aborted;
   }
 
-  /** One transaction for the whole batch; messages of one type go to their handler together, in the order they came. */
   private async runHandlers(batch: Parsed[]) {
-    const { outbox, queue } = this.options;
+    const { queue, metrics } = this.options;
     failpoint(`${queue}.starting`);
+    const isAtOnce = await this.isDoneAtOnce(batch);
+    if (!isAtOnce) await this.runInTransaction(batch);
+    metrics.batches.inc({ queue, way: isAtOnce ? 'statement' : 'transaction' });
+    failpoint(`${queue}.committed`);
+  }
+
+  /** What was handed out before may have been done before, which only the handlers can tell. */
+  private async isDoneAtOnce(batch: Parsed[]): Promise<boolean> {
+    const { decideAtOnce, outbox, queue, log } = this.options;
+    if (!decideAtOnce || batch.some(({ delivery }) => delivery.redelivered)) return false;
+    const messages = batch.map(({ message }) => message);
+    try {
+      const written = await outbox.atOnce((at) => this.writeAtOnce(at, decideAtOnce, messages));
+      return written ?? false;
+    } catch (error) {
+      if (['unavailable', 'unknown-outcome'].includes(classifyDatabaseError(error))) throw error;
+      log.debug({ err: error, queue, messages: batch.length }, 'not done in one statement; a transaction will tell why');
+      return false;
+    }
+  }
+
+  private async writeAtOnce(at: AtOnce, decide: Decide, messages: IncomingMessage[]): Promise<WrittenAtOnce<true> | undefined> {
+    const decided = await decide(at.database, messages);
+    const underWay = decided?.write(at);
+    if (underWay) failpointAfterSending(`${this.options.queue}.written`);
+    const rows = await underWay;
+    if (!rows) return undefined;
+    decided?.onWritten?.();
+    return { result: true, rows };
+  }
+
+  /** One transaction for the whole batch; messages of one type go to their handler together, in the order they came. */
+  private async runInTransaction(batch: Parsed[]) {
+    const { outbox, queue } = this.options;
     await outbox.transaction(async (tx) => {
       const messages: OutgoingMessage[] = [];
       for (const type of this.expected) {
@@ -159,7 +208,6 @@ export class Consumer {
       }
       return { result: undefined, messages };
     }, `${queue}.written`);
-    failpoint(`${queue}.committed`);
   }
 
   private callHandler<T extends EventType>(tx: Transaction, type: T, messages: IncomingMessage[]) {

@@ -103,6 +103,12 @@ function messageMetrics(registry: Registry) {
   return {
     outboxPending: gauge(registry, 'holdfast_outbox_pending', 'Events committed and not published yet.', ['outbox']),
     outboxOldestAge: gauge(registry, 'holdfast_outbox_oldest_age_seconds', 'Age of the oldest unpublished event.', ['outbox']),
+    batches: counter(
+      registry,
+      'holdfast_batches_total',
+      'Batches of messages committed; way is statement, or transaction for what a single statement cannot do.',
+      ['queue', 'way'],
+    ),
     messagesProcessed: counter(
       registry,
       'holdfast_messages_processed_total',

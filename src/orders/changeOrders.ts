@@ -1,9 +1,9 @@
 import { type AnyEvent, type EventOf } from '../contracts';
-import { type Transaction } from '../database';
-import { PoisonMessage, type OutgoingMessage } from '../messaging';
+import { type Database, type Transaction } from '../database';
+import { PoisonMessage, type AtOnce, type Decided, type OutgoingMessage } from '../messaging';
 import { rememberClosings, type UnansweredClosing } from './closingRows';
 import { coversExactly, decide, totalOf, type CancellationReason, type Decision, type Order, type OrderChange } from './order';
-import { lockOrders, saveChanges, type LockedOrder, type SavedChange } from './orderRows';
+import { lockOrders, readOrders, saveChanges, saveChangesAtOnce, type LockedOrder, type SavedChange } from './orderRows';
 
 /** What became of one change. `secondsOpen`: how old the order was by the database's clock when it was decided. */
 export type ChangeOutcome = { change: OrderChange; message?: OutgoingMessage } & (
@@ -21,19 +21,8 @@ export async function changeOrders(
   changes: OrderChange[],
   { newId, tellAgainAfterMs }: ChangeOptions,
 ): Promise<ChangeOutcome[]> {
-  const orders = await lockOrders(tx, [...new Set(changes.map((change) => change.orderId))]);
-  const saved: SavedChange[] = [];
-  const outcomes = changes.map((change): ChangeOutcome => {
-    const locked = orders.get(change.orderId);
-    if (!locked) return { change, type: 'unknown' };
-    refuseForeignLines(locked, change);
-    const decision = decide(locked, change);
-    if (decision.type === 'changed') {
-      saved.push({ change, from: decision.from, order: decision.order });
-      orders.set(change.orderId, { ...locked, ...decision.order });
-    }
-    return { change, ...decision, secondsOpen: locked.secondsOpen, message: eventOf(decision, change, newId) };
-  });
+  const orders = await lockOrders(tx, idsOf(changes));
+  const { outcomes, saved } = decideAll(orders, changes, newId);
   await saveChanges(tx, saved);
   await rememberClosings(
     tx,
@@ -41,6 +30,44 @@ export async function changeOrders(
     tellAgainAfterMs,
   );
   return outcomes;
+}
+
+/**
+ * The same without a transaction: decided on what is read without locks, written if that still holds. undefined for a batch that
+ * has more to write than orders and events.
+ */
+export async function changeOrdersAtOnce(
+  database: Database,
+  changes: OrderChange[],
+  { newId }: ChangeOptions,
+): Promise<{ outcomes: ChangeOutcome[]; write: Decided['write'] } | undefined> {
+  const orders = await readOrders(database, idsOf(changes));
+  const { outcomes, saved } = decideAll(orders, changes, newId);
+  if (outcomes.some(mustBeHeard)) return undefined;
+  const events = outcomes.flatMap((outcome) => outcome.message ?? []);
+  const write = (at: AtOnce) => (saved.length === 0 ? Promise.resolve([]) : saveChangesAtOnce(at, saved, events));
+  return { outcomes, write };
+}
+
+function idsOf(changes: OrderChange[]): string[] {
+  return [...new Set(changes.map((change) => change.orderId))];
+}
+
+/** Pure, but for the new ids. The orders given are moved on, so that a second change of one finds what the first made of it. */
+function decideAll(orders: Map<string, LockedOrder>, changes: OrderChange[], newId: () => string) {
+  const saved: SavedChange[] = [];
+  const outcomes = changes.map((change): ChangeOutcome => {
+    const order = orders.get(change.orderId);
+    if (!order) return { change, type: 'unknown' };
+    refuseForeignLines(order, change);
+    const decision = decide(order, change);
+    if (decision.type === 'changed') {
+      saved.push({ change, from: decision.from, order: decision.order });
+      orders.set(change.orderId, { ...order, ...decision.order });
+    }
+    return { change, ...decision, secondsOpen: order.secondsOpen, message: eventOf(decision, change, newId) };
+  });
+  return { outcomes, saved };
 }
 
 export interface ChangeOptions {

@@ -1,11 +1,11 @@
 import { queues } from '../contracts';
 import { type Database } from '../database';
-import { type Handlers, type Outbox } from '../messaging';
+import { type Decide, type Handlers, type Outbox } from '../messaging';
 import { type Logger, type Metrics } from '../observability';
 import { type ChangeOutcome } from './changeOrders';
 import { cancelOrderUseCase, fulfilOrderUseCase } from './closeOrder';
 import { createOrderUseCase, type CreateOrderOptions } from './createOrder';
-import { stockReplyHandlers } from './handlers';
+import { stockRepliesAtOnce, stockReplyHandlers } from './handlers';
 import { isDecided } from './order';
 import { newOrderHandlers } from './newOrders';
 import { nameProducts, placeOrdersUseCase, type ProductNames } from './placeOrders';
@@ -44,6 +44,7 @@ export function createOrders(options: OrdersOptions) {
       [queues.stockReplies]: stockReplyHandlers(changing, onChanged),
       [queues.newOrders]: newOrderHandlers({ ...options, nameProducts: (wishes) => nameProducts(products, wishes) }),
     } as Record<string, Handlers>,
+    decideAtOnce: { [queues.stockReplies]: stockRepliesAtOnce(changing, onChanged) } as Record<string, Decide>,
     startWatchdog: (): Watchdog => startWatchdog({ outbox, log, changing, onChanged, ...options.watchdog }),
   };
 }

@@ -3,13 +3,13 @@ import { z } from 'zod';
 
 import { faultsOf, INT_MAX, text, type EventOf, type FieldFault } from '../contracts';
 import { type Database, type Transaction, classifyDatabaseError } from '../database';
-import { failpoint } from '../faults';
+import { failpoint, failpointAfterSending } from '../faults';
 import { type Outbox, type OutgoingMessage, type Outcome } from '../messaging';
 import { Unavailable } from '../observability';
 import { groupCommit } from './groupCommit';
 import { mergeLines, type OrderLine } from './order';
 import { findOrders, type OrderView } from './readOrders';
-import { findByKeys, saveOrders, type NewOrder, type OrderTimes } from './saveOrders';
+import { findByKeys, saveOrders, saveOrdersAtOnce, type NewOrder, type OrderTimes } from './saveOrders';
 
 /** What a customer wishes for; not yet checked. */
 export interface CreateOrderInput {
@@ -84,13 +84,21 @@ type DraftOptions = Pick<CreateOrderOptions, 'limits' | 'currency' | 'newId'>;
 /** Longer than a queue at the door ever stands still while orders are decided: a caller is told, and not left hanging. */
 const ROOM_WAIT_MAX_MS = 10_000;
 
-/** All that is answered is read before the commit: nothing can fail between it and the answers. */
-async function placeOrders(options: CreateOrderOptions, orders: NewOrder[]): Promise<CreateOrderResult[]> {
+/** In their places; what must be looked up first comes later, and fails for itself alone. */
+type Answers = (CreateOrderResult | Promise<CreateOrderResult>)[];
+
+/** One statement commits them, and its outcome answers all whose key was not taken: nothing can fail between the two. */
+async function placeOrders(options: CreateOrderOptions, orders: NewOrder[]): Promise<Answers> {
   failpoint('createOrder.starting');
+  const events = orders.map((order) => orderCreated(order, options.newId));
   try {
-    const answers = await options.outbox.transaction((tx) => writeOrders(tx, options, orders), 'createOrder.written');
+    const placed = await options.outbox.atOnce((at) => {
+      const underWay = saveOrdersAtOnce(at, orders, events, options.times);
+      failpointAfterSending('createOrder.written');
+      return underWay;
+    });
     failpoint('createOrder.committed');
-    return answers;
+    return answersTo(options.database, orders, placed!);
   } catch (error) {
     if (classifyDatabaseError(error) !== 'unknown-outcome') throw error;
     const answers = await readBack(options.database, orders).catch(() => undefined);
@@ -106,25 +114,25 @@ export async function writeOrders(
   orders: NewOrder[],
 ): Promise<Outcome<CreateOrderResult[]>> {
   const placed = await saveOrders(tx, orders, options.times);
-  failpoint('createOrder.saved');
   const messages = orders.filter((order) => placed.has(order.id)).map((order) => orderCreated(order, options.newId));
-  return { result: await answersTo(tx, orders, placed), messages };
+  return { result: await Promise.all(answersTo(tx, orders, placed).map(async (answer) => answer)), messages };
 }
 
 /** A commit whose answer got lost may have happened: the rows tell. */
-async function readBack(database: Database, orders: NewOrder[]): Promise<CreateOrderResult[] | undefined> {
+async function readBack(database: Database, orders: NewOrder[]): Promise<Answers | undefined> {
   const ids = orders.map((order) => order.id);
   const found = await findOrders(database, ids);
   if (found.length === 0) return undefined;
   return answersTo(database, orders, new Map(found.map((order) => [order.id, order.createdAt])));
 }
 
-async function answersTo(tx: Transaction, orders: NewOrder[], placed: Map<string, Date>): Promise<CreateOrderResult[]> {
+function answersTo(on: Transaction, orders: NewOrder[], placed: Map<string, Date>): Answers {
   const refused = orders.filter((order) => !placed.has(order.id));
-  const holders = await holdersOfKeys(tx, refused);
+  const holders = refused.length > 0 ? holdersOfKeys(on, refused) : undefined;
   return orders.map((order) => {
     const createdAt = placed.get(order.id);
-    return createdAt ? { type: 'placed', order: pendingView(order, createdAt), repeated: false } : holders(order);
+    if (createdAt) return { type: 'placed', order: pendingView(order, createdAt), repeated: false };
+    return holders!.then((answer) => answer(order));
   });
 }
 

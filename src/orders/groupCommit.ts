@@ -44,8 +44,8 @@ export function groupCommit<Item, Result>({
 }
 
 export interface GroupCommitOptions<Item, Result> {
-  /** Commits all of them or none, and answers in their order. */
-  commit: (items: Item[]) => Promise<Result[]>;
+  /** Commits all of them or none, and answers in their order; an answer that is a promise may come later, or fail for itself alone. */
+  commit: (items: Item[]) => Promise<(Result | Promise<Result>)[]>;
   /** False when the surroundings failed: then trying each alone would only fail once more for each. */
   isFaultOfOne: (error: unknown) => boolean;
   batchSizeMax: number;
@@ -66,6 +66,6 @@ async function happens(event: Promise<void>, limitMs: number): Promise<boolean> 
 
 interface Waiting<Item, Result> {
   item: Item;
-  resolve: (result: Result) => void;
+  resolve: (result: Result | Promise<Result>) => void;
   reject: (error: unknown) => void;
 }

@@ -1,7 +1,7 @@
 import { type CancellationCode, type EventOf } from '../contracts';
 import { type Transaction } from '../database';
-import { type Handler, type Handlers, type IncomingMessage, type OutgoingMessage } from '../messaging';
-import { changeOrders, type ChangeOptions, type ChangeOutcome } from './changeOrders';
+import { type Decide, type Handler, type Handlers, type IncomingMessage, type OutgoingMessage } from '../messaging';
+import { changeOrders, changeOrdersAtOnce, type ChangeOptions, type ChangeOutcome } from './changeOrders';
 import { forgetClosings } from './closingRows';
 import { type OrderChange } from './order';
 
@@ -22,6 +22,22 @@ export function stockReplyHandlers(changing: ChangeOptions, onChanged: (outcomes
     onChanged(outcomes);
     return outcomes.flatMap((outcome) => outcome.message ?? []);
   }
+}
+
+/** The short way for decisions; what says that a closing was heard goes the way of the handlers. */
+export function stockRepliesAtOnce(changing: ChangeOptions, onChanged: (outcomes: ChangeOutcome[]) => void): Decide {
+  return async (database, batch) => {
+    const changes = batch.flatMap((message) => decisionOf(message) ?? []);
+    if (changes.length < batch.length) return undefined;
+    const decided = await changeOrdersAtOnce(database, changes, changing);
+    return decided && { write: decided.write, onWritten: () => onChanged(decided.outcomes) };
+  };
+}
+
+function decisionOf(message: IncomingMessage): OrderChange | undefined {
+  if (message.body.event === 'StockReserved') return reserved(message);
+  if (message.body.event === 'StockRejected') return rejected(message);
+  return undefined;
 }
 
 async function heard(tx: Transaction, batch: IncomingMessage<'StockReleased' | 'StockCommitted'>[]): Promise<OutgoingMessage[]> {

@@ -1,4 +1,5 @@
-import { type Transaction } from '../database';
+import { sql, type Database, type Sql, type Transaction } from '../database';
+import { appendingTo, type AppendedRow, type AtOnce, type OutboxRow, type OutgoingMessage } from '../messaging';
 import { type Order, type OrderChange, type OrderLine, type OrderStatus, type PricedLine, totalOf } from './order';
 
 export interface LockedOrder extends Order {
@@ -14,13 +15,25 @@ export interface SavedChange {
 
 /** Locks these orders in the order of their ids, so that two batches with the same orders wait for one another and never deadlock. */
 export async function lockOrders(tx: Transaction, orderIds: string[]): Promise<Map<string, LockedOrder>> {
-  const orders = await tx.$queryRaw<Omit<LockedOrder, 'lines'>[]>`
+  return byId(await tx.$queryRaw<LockedOrder[]>`${ordersOf(orderIds)} FOR UPDATE`);
+}
+
+/** The same without locks: what is decided on it must be written under the condition that it still holds. */
+export async function readOrders(database: Database, orderIds: string[]): Promise<Map<string, LockedOrder>> {
+  return byId(await database.$queryRaw<LockedOrder[]>`${ordersOf(orderIds)}`);
+}
+
+function ordersOf(orderIds: string[]): Sql {
+  return sql`
     SELECT id, customer_id AS "customerId", status::text AS status, version, correlation_id AS "correlationId", currency,
-           extract(epoch FROM clock_timestamp() - created_at)::float8 AS "secondsOpen"
-    FROM orders.orders WHERE id = ANY(${orderIds}::text[]) ORDER BY id FOR UPDATE`;
-  const locked = new Map(orders.map((order): [string, LockedOrder] => [order.id, { ...order, lines: [] }]));
-  for (const { orderId, ...line } of await readLines(tx, [...locked.keys()])) locked.get(orderId)?.lines.push(line);
-  return locked;
+           extract(epoch FROM clock_timestamp() - created_at)::float8 AS "secondsOpen",
+           (SELECT json_agg(json_build_object('productId', product_id, 'quantity', quantity) ORDER BY product_id)
+            FROM orders.order_items WHERE order_id = orders.id) AS lines
+    FROM orders.orders WHERE id = ANY(${orderIds}::text[]) ORDER BY id`;
+}
+
+function byId(orders: LockedOrder[]): Map<string, LockedOrder> {
+  return new Map(orders.map((order) => [order.id, { ...order, lines: order.lines ?? [] }]));
 }
 
 /** Lines by order and product id, as the rules expect them. */
@@ -34,47 +47,72 @@ export async function readLines(tx: Transaction, orderIds: string[]): Promise<(O
 /** Writes the new state of every changed order, the prices it was confirmed at, and a history row per change: one statement. */
 export async function saveChanges(tx: Transaction, changes: SavedChange[]): Promise<void> {
   if (changes.length === 0) return;
-  const last = [...new Map(changes.map((saved) => [saved.order.id, saved])).values()];
-  const reasons = last.map(({ change }) => ('reason' in change ? change.reason : undefined));
-  const prices = changes.flatMap(({ change }) => pricesOf(change).map((line) => ({ orderId: change.orderId, ...line })));
-  const totals = new Map(changes.filter(isConfirmation).map(({ change }) => [change.orderId, totalOf(pricesOf(change))]));
-  await tx.$executeRaw`
-    WITH changed AS (
-      UPDATE orders.orders AS o
-      SET status = next.status::orders.order_status, version = next.version, updated_at = clock_timestamp(),
-          reason_code = next.reason_code, reason_message = next.reason_message, reason_lines = next.reason_lines::jsonb,
-          total_minor = coalesce(next.total_minor, o.total_minor)
-      FROM unnest(
-        ${last.map(({ order }) => order.id)}::text[],
-        ${last.map(({ order }) => order.status)}::text[],
-        ${last.map(({ order }) => order.version)}::int[],
-        ${reasons.map((reason) => reason?.code ?? null)}::text[],
-        ${reasons.map((reason) => reason?.message ?? null)}::text[],
-        ${reasons.map((reason) => (reason ? JSON.stringify(reason.lines) : null))}::text[],
-        ${last.map(({ order }) => totals.get(order.id) ?? null)}::bigint[]
-      ) AS next(id, status, version, reason_code, reason_message, reason_lines, total_minor)
-      WHERE o.id = next.id
-    ), priced AS (
-      UPDATE orders.order_items AS item SET unit_price_minor = price.unit_price
-      FROM unnest(
-        ${prices.map((line) => line.orderId)}::text[],
-        ${prices.map((line) => line.productId)}::int[],
-        ${prices.map((line) => line.unitPrice)}::bigint[]
-      ) AS price(order_id, product_id, unit_price)
-      WHERE item.order_id = price.order_id AND item.product_id = price.product_id
-    )
-    INSERT INTO orders.order_history (order_id, version, event, from_status, to_status, detail, causation_id)
-    SELECT order_id, version, event, from_status::orders.order_status, to_status::orders.order_status, detail, causation_id
-    FROM unnest(
-      ${changes.map(({ order }) => order.id)}::text[],
-      ${changes.map(({ order }) => order.version)}::int[],
-      ${changes.map(({ change }) => change.trigger)}::text[],
-      ${changes.map(({ from }) => from)}::text[],
-      ${changes.map(({ order }) => order.status)}::text[],
-      ${changes.map(({ change }) => ('reason' in change ? change.reason.message : null))}::text[],
-      ${changes.map(({ change }) => change.causationId ?? null)}::text[]
-    ) AS step(order_id, version, event, from_status, to_status, detail, causation_id)`;
+  await tx.$executeRaw`WITH ${changing(changes)}, condition AS (SELECT TRUE AS holds), ${saving} SELECT`;
 }
+
+/**
+ * The same with its events, in a statement that commits by itself, or undefined and nothing: it locks the orders in the order of
+ * their ids, and writes only if each is still of the version that its change was decided on.
+ */
+export async function saveChangesAtOnce(
+  { database, leaseMs }: AtOnce,
+  changes: SavedChange[],
+  events: OutgoingMessage[],
+): Promise<OutboxRow[] | undefined> {
+  const appending = appendingTo('orders', events, leaseMs, sql`(SELECT holds FROM condition)`);
+  const written = await database.$queryRaw<AppendedRow[]>`
+    WITH ${changing(changes)}, locked AS MATERIALIZED (
+      SELECT orders.id FROM next JOIN orders.orders USING (id) WHERE orders.version = "decidedOn" ORDER BY orders.id FOR UPDATE OF orders
+    ), condition AS MATERIALIZED (
+      SELECT (SELECT count(*) FROM locked) = (SELECT count(*) FROM next) AS holds
+    ), ${saving}, ${appending.expression}
+    SELECT id, position, created_at FROM outbox`;
+  return written.length === 0 ? undefined : appending.rows(written);
+}
+
+/** Table expressions of what is to be written: the last state of each order, a history row per change, prices line by line. */
+function changing(changes: SavedChange[]): Sql {
+  const steps = changes.map(({ change, from, order }) => ({
+    ...{ id: order.id, version: order.version, event: change.trigger, from, to: order.status },
+    ...{ detail: 'reason' in change ? change.reason.message : null, causation: change.causationId ?? null },
+  }));
+  const prices = changes.flatMap(({ change }) => pricesOf(change).map((line) => ({ id: change.orderId, ...line })));
+  return sql`next AS MATERIALIZED (
+      SELECT * FROM json_to_recordset(${JSON.stringify(lastStates(changes))}::json) AS next("id" text, "decidedOn" int,
+        "status" text, "version" int, "code" text, "message" text, "lines" jsonb, "total" bigint)
+    ), step AS MATERIALIZED (
+      SELECT * FROM json_to_recordset(${JSON.stringify(steps)}::json) AS step("id" text, "version" int, "event" text,
+        "from" text, "to" text, "detail" text, "causation" text)
+    ), price AS MATERIALIZED (
+      SELECT * FROM json_to_recordset(${JSON.stringify(prices)}::json) AS price("id" text, "productId" int, "unitPrice" bigint)
+    )`;
+}
+
+/** An order that changes twice in a batch is written once. */
+function lastStates(changes: SavedChange[]) {
+  const first = new Map([...changes].reverse().map((saved) => [saved.order.id, saved.order.version - 1]));
+  const totals = new Map(changes.filter(isConfirmation).map(({ change }) => [change.orderId, totalOf(pricesOf(change))]));
+  const last = new Map(changes.map((saved) => [saved.order.id, saved]));
+  return [...last.values()].map(({ change, order: { id, status, version } }) => {
+    const { code, message, lines } = 'reason' in change ? change.reason : { code: null, message: null, lines: null };
+    return { id, decidedOn: first.get(id), status, version, code, message, lines, total: totals.get(id) ?? null };
+  });
+}
+
+/** Table expressions that write what `changing` says where `condition` holds. */
+const saving = sql`changed AS (
+    UPDATE orders.orders
+    SET status = next.status::orders.order_status, version = next.version, updated_at = clock_timestamp(),
+        reason_code = code, reason_message = message, reason_lines = next.lines, total_minor = coalesce(total, total_minor)
+    FROM next WHERE orders.id = next.id AND (SELECT holds FROM condition)
+  ), priced AS (
+    UPDATE orders.order_items SET unit_price_minor = "unitPrice"
+    FROM price WHERE order_id = price.id AND product_id = "productId" AND (SELECT holds FROM condition)
+  ), history AS (
+    INSERT INTO orders.order_history (order_id, version, event, from_status, to_status, detail, causation_id)
+    SELECT id, version, event, "from"::orders.order_status, "to"::orders.order_status, detail, causation
+    FROM step WHERE (SELECT holds FROM condition)
+  )`;
 
 function pricesOf(change: OrderChange): PricedLine[] {
   return change.trigger === 'StockReserved' ? change.lines : [];

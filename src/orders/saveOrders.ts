@@ -1,4 +1,5 @@
-import { type Transaction } from '../database';
+import { sql, type Sql, type Transaction } from '../database';
+import { appendingTo, type AppendedRow, type AtOnce, type OutgoingMessage, type WrittenAtOnce } from '../messaging';
 import { type OrderLine } from './order';
 
 /** An order as it is to be written: validated, its lines merged. */
@@ -23,44 +24,60 @@ export interface OrderTimes {
 /**
  * Writes orders, lines and first history rows in one statement, and returns the ids that were written with their times. An order
  * whose idempotency key is taken is left out, lines and all: the unique index decides, so two gateways cannot both win.
- * Rows go in by their key, so that two batches with the same keys wait for one another and never deadlock.
  * Raw, because Prisma's nested create costs a hundred times as much and cannot say ON CONFLICT for a batch.
  */
 export async function saveOrders(tx: Transaction, orders: NewOrder[], times: OrderTimes): Promise<Map<string, Date>> {
-  const lines = orders.flatMap((order) => order.lines.map((line) => ({ orderId: order.id, ...line })));
-  const placed = await tx.$queryRaw<{ id: string; created_at: Date }[]>`
-    WITH placed AS (
+  const placed = await tx.$queryRaw<PlacedRow[]>`WITH ${placing(orders, times)} SELECT id, created_at FROM placed`;
+  return new Map(placed.map((row) => [row.id, row.created_at]));
+}
+
+/** The same with the event of each order, in a statement that commits by itself: both are there, or neither. */
+export async function saveOrdersAtOnce(
+  { database, leaseMs }: AtOnce,
+  orders: NewOrder[],
+  events: OutgoingMessage[],
+  times: OrderTimes,
+): Promise<WrittenAtOnce<Map<string, Date>>> {
+  const appending = appendingTo('orders', events, leaseMs, sql`message.aggregate_id IN (SELECT id FROM placed)`);
+  const written = await database.$queryRaw<(AppendedRow & { placed_id: string; placed_at: Date })[]>`
+    WITH ${placing(orders, times)}, ${appending.expression}
+    SELECT outbox.id, position, outbox.created_at, placed.id AS placed_id, placed.created_at AS placed_at
+    FROM placed JOIN outbox ON outbox.aggregate_id = placed.id`;
+  const result = new Map(written.map((row) => [row.placed_id, row.placed_at]));
+  return { result, rows: appending.rows(written) };
+}
+
+interface PlacedRow {
+  id: string;
+  created_at: Date;
+}
+
+/**
+ * Table expressions; `placed` holds what was written. Rows go in by their key, so that two batches with the same keys wait for one
+ * another and never deadlock. The orders travel as one JSON text, because arrays are walked through element by element.
+ */
+function placing(orders: NewOrder[], times: OrderTimes): Sql {
+  return sql`wished AS MATERIALIZED (
+      SELECT * FROM json_to_recordset(${JSON.stringify(orders)}::json) AS wished("id" text, "customerId" text, "lines" json,
+        "currency" text, "correlationId" text, "idempotencyKey" text, "fingerprint" text)
+    ), placed AS (
       INSERT INTO orders.orders
         (id, customer_id, status, correlation_id, currency, idempotency_key, fingerprint, deadline_at, watch_at)
-      SELECT id, customer_id, 'PENDING', correlation_id, currency, idempotency_key, fingerprint,
+      SELECT "id", "customerId", 'PENDING', "correlationId", "currency", "idempotencyKey", "fingerprint",
              clock_timestamp() + ${times.deadlineMs} * interval '1 millisecond',
              clock_timestamp() + ${Math.min(times.republishAfterMs, times.deadlineMs)} * interval '1 millisecond'
-      FROM unnest(
-        ${orders.map((order) => order.id)}::text[],
-        ${orders.map((order) => order.customerId)}::text[],
-        ${orders.map((order) => order.correlationId)}::text[],
-        ${orders.map((order) => order.currency)}::text[],
-        ${orders.map((order) => order.idempotencyKey)}::text[],
-        ${orders.map((order) => order.fingerprint)}::text[]
-      ) AS wished(id, customer_id, correlation_id, currency, idempotency_key, fingerprint)
-      ORDER BY customer_id, idempotency_key, id
+      FROM wished
+      ORDER BY "customerId", "idempotencyKey", "id"
       ON CONFLICT (customer_id, idempotency_key) DO NOTHING
       RETURNING id, created_at
     ), lines AS (
       INSERT INTO orders.order_items (order_id, product_id, quantity)
-      SELECT order_id, product_id, quantity
-      FROM unnest(
-        ${lines.map((line) => line.orderId)}::text[],
-        ${lines.map((line) => line.productId)}::int[],
-        ${lines.map((line) => line.quantity)}::int[]
-      ) AS line(order_id, product_id, quantity)
-      JOIN placed ON placed.id = line.order_id
+      SELECT id, "productId", "quantity"
+      FROM wished JOIN placed USING (id), json_to_recordset(wished.lines) AS line("productId" int, "quantity" int)
     ), history AS (
       INSERT INTO orders.order_history (order_id, version, event, to_status, at)
       SELECT id, 1, 'OrderCreated', 'PENDING', created_at FROM placed
-    )
-    SELECT id, created_at FROM placed`;
-  return new Map(placed.map((row) => [row.id, row.created_at]));
+    )`;
 }
 
 /** The orders that hold these idempotency keys, with what each key was used for. */

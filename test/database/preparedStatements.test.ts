@@ -1,11 +1,19 @@
+import { randomUUID } from 'node:crypto';
+
 import { openDatabase, sql, transaction, type Database, type Transaction } from '../../src/database';
 import { rememberStatements } from '../../src/database/preparedStatements';
-import { findReservations, lockReservations, setReservationStatus } from '../../src/inventory/reservationRows';
-import { lockStock, move, type Movement } from '../../src/inventory/stockRows';
+import {
+  findReservations,
+  lockReservations,
+  saveReservationsAtOnce,
+  setReservationStatus,
+  type NewReservation,
+} from '../../src/inventory/reservationRows';
+import { lockStock, move, readStock, type Movement } from '../../src/inventory/stockRows';
 import { postponeRefused, removePublished } from '../../src/messaging/outboxRows';
 import { forgetClosings } from '../../src/orders/closingRows';
 import { type Order } from '../../src/orders/order';
-import { lockOrders, saveChanges, type SavedChange } from '../../src/orders/orderRows';
+import { lockOrders, readOrders, saveChanges, saveChangesAtOnce, type SavedChange } from '../../src/orders/orderRows';
 import { findByKeys } from '../../src/orders/saveOrders';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
@@ -83,12 +91,16 @@ describe('a plan made while the tables were small', () => {
     'lock orders': (tx, numbers) => lockOrders(tx, numbers.map(orderId)),
     'save changes': (tx, numbers) => saveChanges(tx, numbers.map(aConfirmation)),
     'forget closings': (tx, numbers) => forgetClosings(tx, numbers.map(orderId)),
+    'read orders': (tx, numbers) => readOrders(tx as Database, numbers.map(orderId)),
+    'save changes at once': (tx, numbers) => saveChangesAtOnce(at(tx), numbers.map(aConfirmation), numbers.map(anEvent)),
     'find orders by their keys': (tx, numbers) => findByKeys(tx, numbers.map(aKey)),
     'find reservations': (tx, numbers) => findReservations(tx, numbers.map(orderId)),
     'lock reservations': (tx, numbers) => lockReservations(tx, numbers.map(orderId)),
     'release reservations': (tx, numbers) => setReservationStatus(tx, numbers.map(orderId), 'RELEASED'),
     'lock stock': (tx, numbers) => lockStock(tx, numbers),
     'move stock': (tx, numbers) => move(tx, numbers.map(anAdjustment)),
+    'read stock': (tx, numbers) => readStock(tx as Database, numbers),
+    'save reservations at once': (tx, numbers) => saveReservationsAtOnce(at(tx), numbers.map(aReservation), numbers.map(anEvent)),
     'remove what was published': (tx, numbers) => removePublished(tx as Database, 'orders', numbers.map(BigInt)),
     'postpone what was refused': (tx, numbers) =>
       postponeRefused(tx as Database, { schema: 'orders', positions: numbers.map(BigInt), leaseMs: 1_000 }),
@@ -117,6 +129,16 @@ describe('a plan made while the tables were small', () => {
   });
 });
 
+const at = (tx: Transaction) => ({ database: tx as Database, leaseMs: 1_000 });
+const anEvent = (n: number) => ({
+  id: randomUUID(),
+  correlationId: 'c',
+  body: { event: 'OrderCancelled' as const, order_id: orderId(n) },
+});
+/** Of an order that has one already: all of the statement is run, and writes nothing. */
+const aReservation = (n: number): NewReservation => ({
+  ...{ orderId: orderId(n), status: 'ACTIVE', answer: '{}', lines: [{ productId: n, quantity: 1, unitPrice: 100 }] },
+});
 const orderId = (n: number) => `ORD-${n}`;
 const aKey = (n: number) => ({ customerId: `CUST-${n}`, idempotencyKey: `k-${n}` });
 const anAdjustment = (productId: number): Movement => ({ productId, kind: 'ADJUST', onHandDelta: 1, reservedDelta: 0 });

@@ -75,9 +75,9 @@ function startClients(database: Database, productId: number) {
     },
     /** What crashes leave for sweeps and watchdogs to find; a database that is away is waited for. */
     async leaveBehind() {
-      const kinds = ['unpublished', 'late', 'overdue'] as const;
+      const kinds = ['unpublished', 'repeated', 'late', 'overdue'] as const;
       for (let turn = 0; !stopping.signal.aborted; turn++) {
-        await leaveBehind(database, kinds[turn % 3]!, 'CUST-left', productId).catch(() => undefined);
+        await leaveBehind(database, kinds[turn % 4]!, 'CUST-left', productId).catch(() => undefined);
         await pause(150);
       }
     },

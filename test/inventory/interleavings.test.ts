@@ -3,9 +3,9 @@ import { v7 as uuidv7 } from 'uuid';
 import { type Database } from '../../src/database';
 import { type InventoryContext, reconcile } from '../../src/inventory';
 import { commitReservation, releaseReservation } from '../../src/inventory/closeReservation';
-import { reserveStock } from '../../src/inventory/reserveStock';
+import { reserveStock, reserveStockAtOnce } from '../../src/inventory/reserveStock';
 import { PoisonMessage, type Outbox } from '../../src/messaging';
-import { anOrderCreated, aProduct, handle, incoming, inventoryOn, silentOutbox } from '../support/anOrder';
+import { anOrderCreated, aProduct, handle, incoming, inventoryOn, settle, silentOutbox } from '../support/anOrder';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 let testDatabase: TestDatabase;
@@ -21,6 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => testDatabase.drop());
 
+const atOnce = reserveStockAtOnce(uuidv7);
 const kinds = ['created', 'cancelled', 'fulfilled'] as const;
 type Kind = (typeof kinds)[number];
 type State = 'none' | 'ACTIVE' | 'RELEASED' | 'COMMITTED';
@@ -45,14 +46,17 @@ const expected: Record<State, Record<Kind, [next: State, answers: string]>> = {
   },
 };
 
+/** As the consumer does it: orders in one statement where that will do. */
 const deliver = async (kind: Kind, order_id: string, product: number): Promise<string> => {
+  const created = [anOrderCreated(order_id, [product, 1])];
   const work: Record<Kind, Parameters<typeof handle>[1]> = {
-    created: (tx) => reserveStock(uuidv7)(tx, [anOrderCreated(order_id, [product, 1])]),
+    created: (tx) => reserveStock(uuidv7)(tx, created),
     cancelled: (tx) => releaseReservation(uuidv7)(tx, [incoming<'OrderCancelled'>({ event: 'OrderCancelled', order_id })]),
     fulfilled: (tx) => commitReservation(uuidv7)(tx, [incoming<'OrderFulfilled'>({ event: 'OrderFulfilled', order_id })]),
   };
   try {
-    return (await handle(outbox, work[kind])).map((body) => body.event).join();
+    const settled = kind === 'created' ? settle(outbox, atOnce, created, work[kind]) : handle(outbox, work[kind]);
+    return (await settled).map((body) => body.event).join();
   } catch (error) {
     if (error instanceof PoisonMessage) return 'poison';
     throw error;
@@ -115,7 +119,8 @@ it('a repair under load takes nothing that moves for drift, and mends what reall
     4,
     async (index) => {
       const lines = products.map((product): [number, number] => [product, 1 + (index % 3)]);
-      await handle(outbox, (tx) => reserveStock(uuidv7)(tx, [anOrderCreated(`ORD-load-${index}`, ...lines)]));
+      const batch = [anOrderCreated(`ORD-load-${index}`, ...lines)];
+      await settle(outbox, atOnce, batch, (tx) => reserveStock(uuidv7)(tx, batch));
       if (index % 2) await deliver('cancelled', `ORD-load-${index}`, drifted!);
       if (index % 5 === 0) await inventory.adjustStock({ product: { id: drifted! }, delta: 3, reason: 'RECEIVED' }, 'test');
     },

@@ -1,12 +1,12 @@
 import { v7 as uuidv7 } from 'uuid';
 
 import { type EventOf } from '../../src/contracts';
-import { type Database } from '../../src/database';
+import { type Database, type Transaction } from '../../src/database';
 import { type InventoryContext, reconcile } from '../../src/inventory';
 import { commitReservation, releaseReservation } from '../../src/inventory/closeReservation';
-import { reserveStock } from '../../src/inventory/reserveStock';
+import { reserveStock, reserveStockAtOnce } from '../../src/inventory/reserveStock';
 import { type IncomingMessage, type Outbox } from '../../src/messaging';
-import { anOrderCreated, aProduct, handle, incoming, inventoryOn, silentOutbox } from '../support/anOrder';
+import { anOrderCreated, aProduct, atOnce, handle, incoming, inventoryOn, settle, silentOutbox } from '../support/anOrder';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 let testDatabase: TestDatabase;
@@ -25,7 +25,12 @@ afterEach(async () => {
 });
 afterAll(() => testDatabase.drop());
 
-const reserve = (...batch: IncomingMessage<'OrderCreated'>[]) => handle(outbox, (tx) => reserveStock(uuidv7)(tx, batch));
+const ways = ['in one statement where that will do', 'in a transaction'];
+let isShort = true;
+const reserve = (...batch: IncomingMessage<'OrderCreated'>[]) => {
+  const work = (tx: Transaction) => reserveStock(uuidv7)(tx, batch);
+  return isShort ? settle(outbox, reserveStockAtOnce(uuidv7), batch, work) : handle(outbox, work);
+};
 const cancel = (...ids: string[]) => {
   const batch = ids.map((order_id) => incoming<'OrderCancelled'>({ event: 'OrderCancelled', order_id }));
   return handle(outbox, (tx) => releaseReservation(uuidv7)(tx, batch));
@@ -39,28 +44,31 @@ const stockOf = async (productId: number) => {
   return [product!.onHand, product!.reserved, product!.available];
 };
 
-describe('reserveStock', () => {
+describe.each(ways)('reserveStock, %s', (way) => {
+  beforeEach(() => (isShort = way === 'in one statement where that will do'));
+  const order = (id: string) => `ORD-${way}-${id}`;
+
   it('reserved: answers exactly as the contract says (S2.8)', async () => {
     const product = await aProduct(inventory, 5);
-    const [answer] = await reserve(anOrderCreated('ORD-r1', [product, 2]));
+    const [answer] = await reserve(anOrderCreated(order('r1'), [product, 2]));
     expect(JSON.stringify(answer)).toBe(
-      `{"event":"StockReserved","order_id":"ORD-r1","items":[{"product_id":${product},"quantity":2,"unit_price":1999}]}`,
+      `{"event":"StockReserved","order_id":"${order('r1')}","items":[{"product_id":${product},"quantity":2,"unit_price":1999}]}`,
     );
     expect(await stockOf(product)).toEqual([5, 2, 3]);
   });
 
   it('rejected: holds nothing of any line, and answers with the figures (S1.7, S2.7, S2.9)', async () => {
     const [plenty, short] = [await aProduct(inventory, 5), await aProduct(inventory, 1)];
-    const [answer] = await reserve(anOrderCreated('ORD-r2', [plenty, 1], [short, 2]));
+    const [answer] = await reserve(anOrderCreated(order('r2'), [plenty, 1], [short, 2]));
     expect(JSON.stringify(answer)).toBe(
-      `{"event":"StockRejected","order_id":"ORD-r2","reason":"Insufficient stock","items":[{"product_id":${short},"requested":2,"available":1,"code":"INSUFFICIENT_STOCK"}]}`,
+      `{"event":"StockRejected","order_id":"${order('r2')}","reason":"Insufficient stock","items":[{"product_id":${short},"requested":2,"available":1,"code":"INSUFFICIENT_STOCK"}]}`,
     );
     expect(await stockOf(plenty)).toEqual([5, 0, 5]);
   });
 
   it('repeated: ten copies in one batch and ten in ten transactions reserve once and are each answered the same', async () => {
     const product = await aProduct(inventory, 50);
-    const copies = Array.from({ length: 10 }, () => anOrderCreated('ORD-r3', [product, 2]));
+    const copies = Array.from({ length: 10 }, () => anOrderCreated(order('r3'), [product, 2]));
     const together = await reserve(...copies);
     const apart = (await Promise.all(copies.map((copy) => reserve(copy)))).flat();
     expect(new Set([...together, ...apart].map((answer) => JSON.stringify(answer))).size).toBe(1);
@@ -70,21 +78,21 @@ describe('reserveStock', () => {
 
   it('repeated: a rejection stays a rejection, even when there is stock again', async () => {
     const product = await aProduct(inventory, 0);
-    const first = await reserve(anOrderCreated('ORD-r4', [product, 1]));
+    const first = await reserve(anOrderCreated(order('r4'), [product, 1]));
     await inventory.adjustStock({ product: { id: product }, delta: 9, reason: 'RECEIVED' }, 'test');
-    expect(await reserve(anOrderCreated('ORD-r4', [product, 1]))).toEqual(first);
+    expect(await reserve(anOrderCreated(order('r4'), [product, 1]))).toEqual(first);
     expect(await stockOf(product)).toEqual([9, 0, 9]);
   });
 
   it('merges two lines of one product', async () => {
     const product = await aProduct(inventory, 5);
-    const [answer] = await reserve(anOrderCreated('ORD-r5', [product, 2], [product, 3]));
+    const [answer] = await reserve(anOrderCreated(order('r5'), [product, 2], [product, 3]));
     expect(answer).toMatchObject({ event: 'StockReserved', items: [{ product_id: product, quantity: 5 }] });
   });
 
   it('first come first served within a batch', async () => {
     const product = await aProduct(inventory, 3);
-    const answers = await reserve(...['a', 'b', 'c'].map((id) => anOrderCreated(`ORD-r6${id}`, [product, 2])));
+    const answers = await reserve(...['a', 'b', 'c'].map((id) => anOrderCreated(order(`r6${id}`), [product, 2])));
     expect(answers.map((answer) => answer.event)).toEqual(['StockReserved', 'StockRejected', 'StockRejected']);
   });
 
@@ -92,7 +100,7 @@ describe('reserveStock', () => {
     const products = [await aProduct(inventory, 100), await aProduct(inventory, 1_000), await aProduct(inventory, 1_000)];
     const orders = Array.from({ length: 400 }, (_, index) => {
       const others = index % 2 === 0 ? [products[1]!, products[2]!] : [products[2]!, products[1]!];
-      return anOrderCreated(`ORD-race-${index}`, [others[0]!, 1], [products[0]!, 1], [others[1]!, 1]);
+      return anOrderCreated(order(`race-${index}`), [others[0]!, 1], [products[0]!, 1], [others[1]!, 1]);
     });
     const before = await deadlocks();
     const batches = Array.from({ length: 40 }, (_, index) => orders.slice(index * 10, index * 10 + 10));
@@ -110,6 +118,54 @@ describe('reserveStock', () => {
     const product = await aProduct(inventory, 1);
     await expect(database.stock.update({ where: { productId: product }, data: { reserved: 2 } })).rejects.toThrow();
     expect(await stockOf(product)).toEqual([1, 0, 1]);
+  });
+});
+
+describe('reserveStock in one statement', () => {
+  const decide = reserveStockAtOnce(uuidv7);
+  const decideThen = (meanwhile: () => Promise<unknown>, ...batch: IncomingMessage<'OrderCreated'>[]) =>
+    atOnce(outbox, decide, batch, meanwhile);
+  const written = (orderId: string) => database.reservation.count({ where: { orderId } });
+
+  it('does all of a batch of news, rejections too', async () => {
+    const product = await aProduct(inventory, 1);
+    const batch = [anOrderCreated('ORD-s1', [product, 1]), anOrderCreated('ORD-s2', [product, 1])];
+    const answers = await atOnce(outbox, decide, batch);
+    expect(answers?.map((answer) => answer.event)).toEqual(['StockReserved', 'StockRejected']);
+    expect(await stockOf(product)).toEqual([1, 1, 0]);
+    expect(await database.inventoryOutbox.count({ where: { aggregateId: { in: ['ORD-s1', 'ORD-s2'] } } })).toBe(2);
+  });
+
+  it.each<[string, (productId: number) => Promise<unknown>]>([
+    [
+      'units are gone',
+      (productId) => inventory.adjustStock({ product: { id: productId }, delta: -4, reason: 'DAMAGED' }, 'test'),
+    ],
+    ['the price is another', (productId) => inventory.updateProduct(productId, { price: 2_999 }, 'test')],
+    ['the product is off sale', (productId) => inventory.updateProduct(productId, { active: false }, 'test')],
+    ['another order has them', (productId) => reserve(anOrderCreated(`ORD-other-${productId}`, [productId, 4]))],
+  ])('writes nothing when %s since it was decided', async (_what, meanwhile) => {
+    const product = await aProduct(inventory, 5);
+    const orderId = `ORD-late-${product}`;
+    expect(await decideThen(() => meanwhile(product), anOrderCreated(orderId, [product, 2]))).toBeUndefined();
+    expect(await written(orderId)).toBe(0);
+    expect(await database.inventoryOutbox.count({ where: { aggregateId: orderId } })).toBe(0);
+  });
+
+  it.each(['answered', 'cancelled'])('writes nothing of a batch in which an order was %s since', async (what) => {
+    const product = await aProduct(inventory, 9);
+    const [known, news] = [`ORD-known-${product}`, `ORD-news-${product}`];
+    const meanwhile = () => (what === 'answered' ? reserve(anOrderCreated(known, [product, 1])) : cancel(known));
+    const batch = [anOrderCreated(known, [product, 1]), anOrderCreated(news, [product, 1])];
+    expect(await decideThen(meanwhile, ...batch)).toBeUndefined();
+    expect(await written(news)).toBe(0);
+    expect(await stockOf(product)).toEqual([9, what === 'answered' ? 1 : 0, what === 'answered' ? 8 : 9]);
+  });
+
+  it('leaves copies of one order to the transaction', async () => {
+    const product = await aProduct(inventory, 9);
+    const copy = anOrderCreated('ORD-copy', [product, 1]);
+    expect(await atOnce(outbox, decide, [copy, copy])).toBeUndefined();
   });
 });
 

@@ -1,12 +1,12 @@
 import { v7 as uuidv7 } from 'uuid';
 
 import { type AnyEvent, type EventOf } from '../../src/contracts';
-import { type Database } from '../../src/database';
+import { type Database, type Transaction } from '../../src/database';
 import { createOrders, type OrdersContext } from '../../src/orders';
-import { stockReplyHandlers } from '../../src/orders/handlers';
+import { stockRepliesAtOnce, stockReplyHandlers } from '../../src/orders/handlers';
 import { createLogger, createMetrics } from '../../src/observability';
 import { type Outbox } from '../../src/messaging';
-import { handle, incoming, silentOutbox } from '../support/anOrder';
+import { atOnce, handle, incoming, settle, silentOutbox } from '../support/anOrder';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 let testDatabase: TestDatabase;
@@ -21,7 +21,11 @@ beforeAll(async () => {
   testDatabase = await createTestDatabase();
   ({ database } = testDatabase);
   const stored = silentOutbox(database, 'orders');
-  outbox = { transaction: (work) => (commits++, stored.transaction(work)) };
+  outbox = {
+    ...stored,
+    transaction: (work) => (commits++, stored.transaction(work)),
+    atOnce: (work) => (commits++, stored.atOnce(work)),
+  };
   orders = createOrders({
     ...{
       database,
@@ -46,13 +50,24 @@ const place = async (customerId = 'CUST-1', more: { idempotencyKey?: string; qua
   if (result.type !== 'placed') throw new Error(`not placed: ${JSON.stringify(result)}`);
   return result.order;
 };
+const changing = { newId: uuidv7, tellAgainAfterMs: 30_000 };
+let isShort = true;
 const answer = (...events: (EventOf<'StockReserved'> | EventOf<'StockRejected'>)[]) => {
-  const handlers = stockReplyHandlers({ newId: uuidv7, tellAgainAfterMs: 30_000 }, () => undefined);
-  return handle(outbox, async (tx) => {
+  const handlers = stockReplyHandlers(changing, () => undefined);
+  const work = async (tx: Transaction) => {
     const reserved = events.filter((event) => event.event === 'StockReserved').map((body) => incoming<'StockReserved'>(body));
     const rejected = events.filter((event) => event.event === 'StockRejected').map((body) => incoming<'StockRejected'>(body));
     return [...(await handlers.StockReserved!(tx, reserved)), ...(await handlers.StockRejected!(tx, rejected))];
-  });
+  };
+  const batch = events.map((body) => incoming(body));
+  return isShort
+    ? settle(
+        outbox,
+        stockRepliesAtOnce(changing, () => undefined),
+        batch,
+        work,
+      )
+    : handle(outbox, work);
 };
 const reserved = (orderId: string, quantity = 2): EventOf<'StockReserved'> => ({
   ...{ event: 'StockReserved', order_id: orderId, items: [{ product_id: 1, quantity, unit_price: 1_999 }] },
@@ -131,7 +146,9 @@ describe('createOrder', () => {
   });
 });
 
-describe('the answer of inventory', () => {
+describe.each(['in one statement where that will do', 'in a transaction'])('the answer of inventory, %s', (way) => {
+  beforeEach(() => (isShort = way !== 'in a transaction'));
+
   it('confirmed: with prices, total, history and the event (S2.10)', async () => {
     const { id } = await place();
     expect(await answer(reserved(id))).toEqual([
@@ -179,6 +196,32 @@ describe('the answer of inventory', () => {
     const { id } = await place();
     await expect(answer(reserved(id, 1))).rejects.toThrow('other lines than were ordered');
     expect(await find(id)).toMatchObject({ status: 'PENDING' });
+  });
+});
+
+describe('the answer of inventory in one statement', () => {
+  const decide = stockRepliesAtOnce(changing, () => undefined);
+
+  it('decides a batch, and commits its events with it', async () => {
+    const [kept, refused] = [await place(), await place()];
+    const events = await atOnce(outbox, decide, [incoming(reserved(kept.id)), incoming(rejected(refused.id))]);
+    expect(events?.map((event) => event.event)).toEqual(['OrderConfirmed', 'OrderCancelled']);
+    expect([(await find(kept.id)).status, (await find(refused.id)).status]).toEqual(['CONFIRMED', 'CANCELLED']);
+    expect(await eventsOf(kept.id)).toMatchObject([{ event: 'OrderCreated' }, { event: 'OrderConfirmed' }]);
+  });
+
+  it('writes nothing of a batch in which an order has changed since it was decided', async () => {
+    const [cancelled, other] = [await place(), await place()];
+    const batch = [incoming(reserved(cancelled.id)), incoming(reserved(other.id))];
+    expect(await atOnce(outbox, decide, batch, () => orders.cancel(cancelled.id))).toBeUndefined();
+    expect(await find(other.id)).toMatchObject({ status: 'PENDING', version: 1, items: [{ unitPrice: null }] });
+    expect(await eventsOf(other.id)).toHaveLength(1);
+  });
+
+  it('leaves to the transaction what has more to write: inventory must be told until it has let go', async () => {
+    const { id } = await place();
+    await orders.cancel(id);
+    expect(await atOnce(outbox, decide, [incoming(reserved(id))])).toBeUndefined();
   });
 });
 

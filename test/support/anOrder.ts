@@ -3,7 +3,14 @@ import { v7 as uuidv7 } from 'uuid';
 import { type AnyEvent, type EventOf, type EventType } from '../../src/contracts';
 import { type Database } from '../../src/database';
 import { createInventory, type InventoryContext } from '../../src/inventory';
-import { createOutbox, type IncomingMessage, type Outbox, type OutgoingMessage, type OutboxSchema } from '../../src/messaging';
+import {
+  createOutbox,
+  type Decide,
+  type IncomingMessage,
+  type Outbox,
+  type OutgoingMessage,
+  type OutboxSchema,
+} from '../../src/messaging';
 
 /** An OrderCreated as it comes off the queue. */
 export function anOrderCreated(
@@ -33,6 +40,32 @@ export async function aProduct(inventory: InventoryContext, onHand: number, more
   const result = await inventory.createProduct({ sku, name: `Product ${sku}`, price: more.price ?? 1_999, onHand }, 'test');
   if (result.type !== 'done') throw new Error(`The product was refused: ${JSON.stringify(result)}`);
   return result.product.id;
+}
+
+/** Settles a batch as the consumer does: in one statement where that will do, else as `handle`; and gives the bodies of what follows. */
+export async function settle(
+  outbox: Outbox,
+  decide: Decide,
+  batch: IncomingMessage[],
+  work: Parameters<typeof handle>[1],
+): Promise<AnyEvent[]> {
+  const bodies = await atOnce(outbox, decide, batch).catch(() => undefined);
+  return bodies ?? handle(outbox, work);
+}
+
+/** undefined when one statement will not do. `meanwhile` happens between the decision and the writing of it. */
+export function atOnce(
+  outbox: Outbox,
+  decide: Decide,
+  batch: IncomingMessage[],
+  meanwhile: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<AnyEvent[] | undefined> {
+  return outbox.atOnce(async (at) => {
+    const decided = await decide(at.database, batch);
+    await meanwhile();
+    const rows = await decided?.write(at);
+    return rows && { rows, result: rows.map((row) => JSON.parse(row.json) as AnyEvent) };
+  });
 }
 
 /** Runs a handler as the consumer does: in one transaction, its messages into the outbox; and gives the bodies of these. */

@@ -9,11 +9,13 @@ import { substitute } from '../../substitute';
 import { type StockRow } from '../books';
 import { type Session, statement } from '../database';
 import { sqlFault } from '../sqlFaults';
+import { append } from './outbox';
 
 /** The statements of the inventory context, on the books in memory: each locks and reads what its SQL does, in the same order. */
 export function substituteInventoryRows(): void {
   substitute<typeof stockRowsModule>('src/inventory/stockRows', () => ({
     lockStock: (tx, productIds) => statement(tx, 'lock stock', (session) => lockStock(session, [...productIds])),
+    readStock: (database, productIds) => statement(database, 'read stock', (session) => readStock(session, [...productIds])),
     move: async (tx, movements) => {
       if (movements.length > 0) await statement(tx, 'move', (session) => move(session, movements));
     },
@@ -24,6 +26,14 @@ export function substituteInventoryRows(): void {
       reservations.length === 0
         ? 0
         : statement(tx, 'insert reservations', (session) => insertReservations(session, reservations)),
+    saveReservationsAtOnce: ({ database, leaseMs }, reservations, answers) =>
+      statement(database, 'save reservations at once', async (session) => {
+        const movements = reservations.flatMap(reserving);
+        if (!(await isStillSo(session, reservations, movements))) return undefined;
+        if ((await insertReservations(session, reservations)) < reservations.length) throw sqlFault('23505');
+        await move(session, movements);
+        return append(session, 'inventory', answers, leaseMs);
+      }),
     productsHeldBy: (tx, ids) => statement(tx, 'products held', (session) => productsHeldBy(session, ids)),
     lockReservations: (tx, ids) => statement(tx, 'lock reservations', (session) => lockReservations(session, ids)),
     setReservationStatus: async (tx, ids, status) => {
@@ -46,6 +56,33 @@ async function lockStock(session: Session, productIds: number[]): Promise<Map<nu
     if (row) locked.set(productId, row);
   }
   return locked;
+}
+
+function readStock(session: Session, productIds: number[]): Map<number, Stock> {
+  const rows = productIds.flatMap((id) => session.get(session.books.stock, String(id)) ?? []);
+  return new Map(rows.map((row) => [row.productId, row]));
+}
+
+function reserving({ orderId, lines }: NewReservation): Movement[] {
+  return lines.map(({ productId, quantity }) => ({
+    ...{ productId, kind: 'RESERVE' as const, onHandDelta: 0, reservedDelta: quantity, orderId },
+  }));
+}
+
+/** Under the locks there must be units enough, at the same price, and no answer yet. */
+async function isStillSo(session: Session, reservations: NewReservation[], movements: Movement[]): Promise<boolean> {
+  const stock = await lockStock(
+    session,
+    movements.map((movement) => movement.productId),
+  );
+  const wanted = new Map<number, number>();
+  for (const { productId, reservedDelta } of movements) wanted.set(productId, (wanted.get(productId) ?? 0) + reservedDelta);
+  const fits = [...wanted].every(([id, units]) => stock.get(id)!.onHand - stock.get(id)!.reserved >= units);
+  const prices = reservations.flatMap(({ lines }) => lines);
+  const isSame = prices.every(
+    ({ productId, unitPrice }) => stock.get(productId)!.active && stock.get(productId)!.unitPrice === unitPrice,
+  );
+  return fits && isSame && reservations.every(({ orderId }) => !session.get(session.books.reservations, orderId));
 }
 
 /** The unique index refuses a second movement of its kind for an order line, the CHECK whatever would promise more than there is. */

@@ -5,15 +5,23 @@ import { type OrderView } from '../../../src/orders/readOrders';
 import type * as saveOrdersModule from '../../../src/orders/saveOrders';
 import { type NewOrder, type OrderTimes } from '../../../src/orders/saveOrders';
 import type * as watchRowsModule from '../../../src/orders/watchRows';
+import { aggregateOf } from '../../../src/messaging/message';
 import { substitute } from '../../substitute';
 import { type OrderRow } from '../books';
 import { type Session, statement } from '../database';
 import { sqlFault } from '../sqlFaults';
+import { append } from './outbox';
 
 /** The statements of the orders context, on the books in memory: each locks and reads what its SQL does, in the same order. */
 export function substituteOrderRows(): void {
   substitute<typeof saveOrdersModule>('src/orders/saveOrders', () => ({
     saveOrders: (tx, orders, times) => statement(tx, 'save orders', (session) => saveOrders(session, orders, times)),
+    saveOrdersAtOnce: ({ database, leaseMs }, orders, events, times) =>
+      statement(database, 'save orders at once', async (session) => {
+        const placed = await saveOrders(session, orders, times);
+        const messages = events.filter((event) => placed.has(aggregateOf(event.body)));
+        return { result: placed, rows: await append(session, 'orders', messages, leaseMs) };
+      }),
     findByKeys: (tx, keys) => statement(tx, 'find keys', (session) => findByKeys(session, keys)),
   }));
   substitute<typeof readOrdersModule>('src/orders/readOrders', () => ({
@@ -22,6 +30,13 @@ export function substituteOrderRows(): void {
   substitute<typeof orderRowsModule>('src/orders/orderRows', () => ({
     lockOrders: (tx, ids) => statement(tx, 'lock orders', (session) => lockOrders(session, ids)),
     readLines: async (tx, ids) => (ids.length === 0 ? [] : statement(tx, 'read lines', (session) => readLines(session, ids))),
+    readOrders: (database, ids) => statement(database, 'read orders', (session) => readOrders(session, ids)),
+    saveChangesAtOnce: ({ database, leaseMs }, changes, events) =>
+      statement(database, 'save changes at once', async (session) => {
+        if (!(await areStillSo(session, changes))) return undefined;
+        await saveChanges(session, changes);
+        return append(session, 'orders', events, leaseMs);
+      }),
     saveChanges: async (tx, changes) => {
       if (changes.length > 0) await statement(tx, 'save changes', (session) => saveChanges(session, changes));
     },
@@ -105,6 +120,22 @@ async function lockOrders(session: Session, ids: string[]): Promise<Map<string, 
     if (row) locked.set(id, toLocked(row, session.database.nowMs));
   }
   return locked;
+}
+
+function readOrders(session: Session, ids: string[]): Map<string, LockedOrder> {
+  const rows = ids.flatMap((id) => session.get(session.books.orders, id) ?? []);
+  return new Map(rows.map((row) => [row.id, toLocked(row, session.database.nowMs)]));
+}
+
+/** Locks the orders by id; each must be of the version that its first change was decided on. */
+async function areStillSo(session: Session, changes: SavedChange[]): Promise<boolean> {
+  const decidedOn = new Map([...changes].reverse().map(({ order }) => [order.id, order.version - 1]));
+  let isSo = true;
+  for (const id of [...decidedOn.keys()].sort()) {
+    const row = await session.lock(session.books.orders, id);
+    isSo &&= row?.version === decidedOn.get(id);
+  }
+  return isSo;
 }
 
 function toLocked(row: OrderRow, nowMs: number): LockedOrder {

@@ -29,7 +29,7 @@ export function substituteOutboxRows(): void {
 }
 
 /** Positions are given out as the rows are written, and rows may be committed in any order: a sequence waits for nobody. */
-async function append(
+export async function append(
   session: Session,
   schema: OutboxSchema,
   messages: OutgoingMessage[],
