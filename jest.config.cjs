@@ -3,6 +3,8 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
+  // These run by `npm run test:long`.
+  testPathIgnorePatterns: ['/node_modules/', '\\.long\\.test\\.ts$'],
   transform: {
     // Jest cannot run a real dynamic import, so the generated client's become requires; .swcrc keeps all others.
     '/src/generated/.+\\.ts$': ['@swc/jest', { module: { type: 'commonjs', ignoreDynamic: false } }],

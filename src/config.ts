@@ -42,7 +42,7 @@ export const configSchema = z.object({
   ORDER_QUANTITY_MAX: count(100_000, 1, 100_000).describe('Units of one product in one order.'),
   BODY_LIMIT_KIB: count(100, 1, 10_240).describe('Size of one request body.'),
   COMMIT_BATCH_MAX: count(64, 1, 500).describe('Orders that share one commit at most.'),
-  CONSUMER_BATCH_MAX: count(64, 1, 500).describe('Messages that share one transaction at most.'),
+  CONSUMER_BATCH_MAX: count(256, 1, 500).describe('Messages that share one transaction at most.'),
   INTAKE_MAX: count(256, 16, 10_000).describe('Embedded only: messages on their way before new orders wait.'),
   DRAIN_SECONDS: count(20, 1, 300).describe('How long a stop waits for what is under way.'),
 });

@@ -131,7 +131,7 @@ export class Consumer {
 
   /**
    * Broken surroundings (the database is away) are nobody's fault: the batch waits in hand and is tried again, for as long as it
-   * takes. Anything else is the fault of one message: the batch is split, so that this message alone pays for it. A batch that
+   * takes. Anything else is the fault of one message: the batch is halved again and again, so that this message alone pays for it. A batch that
    * fails again and again is split too, and a message that a standing database keeps refusing (a lock it never gets, more work
    * than the time limit allows) must not hold up the queue for ever.
    */
@@ -152,7 +152,9 @@ export class Consumer {
 
   private async handleFailure(batch: Parsed[], error: unknown) {
     if (batch.length === 1) return this.settleFailure(batch[0]!, error);
-    for (const one of batch) await this.handle([one]);
+    const half = Math.ceil(batch.length / 2);
+    await this.handle(batch.slice(0, half));
+    await this.handle(batch.slice(half));
   }
 
   /** Short, whatever the attempt: when the database is back, customers wait for nothing but this. A stop cuts it. */
