@@ -44,6 +44,24 @@ export const configSchema = z.object({
   COMMIT_BATCH_MAX: count(64, 1, 500).describe('Orders that share one commit at most.'),
   CONSUMER_BATCH_MAX: count(256, 1, 500).describe('Messages that share one transaction at most.'),
   INTAKE_MAX: count(256, 16, 10_000).describe('Embedded only: messages on their way before new orders wait.'),
+  SMTP_URL: url(['smtp:', 'smtps:'])
+    .optional()
+    .describe(
+      'The mail server for customers who want e-mail. Without one it goes into the log; in production it is then refused.',
+    ),
+  MAIL_FROM: z.string().min(3).max(254).default('shop@localhost').describe('The sender of e-mail.'),
+  WEBHOOK_PRIVATE_NETWORKS: z
+    .enum(['refuse', 'allow'])
+    .default('refuse')
+    .describe('Whether webhooks may lead to this machine and into private networks, such as a receiver beside it.'),
+  NOTIFY_TIMEOUT_SECONDS: count(10, 1, 60).describe('How long a mail server or the receiver of a webhook may take.'),
+  NOTIFY_ATTEMPTS_MAX: count(10, 1, 50).describe('How often a notification is tried before it is given up.'),
+  NOTIFY_RETRY_SECONDS: count(10, 1, 3_600).describe(
+    'The longest first pause between two tries; each later one is four times it.',
+  ),
+  NOTIFY_CONCURRENCY_MAX: count(50, 1, 1_000).describe('Notifications that one process sends at a time.'),
+  NOTIFY_RECEIVER_CONCURRENCY_MAX: count(5, 1, 100).describe('And of these, to one receiver.'),
+  NOTIFY_KEEP_DAYS: count(30, 1, 3_650).describe('How long finished notifications can be read.'),
   DRAIN_SECONDS: count(20, 1, 300).describe('How long a stop waits for what is under way.'),
 });
 

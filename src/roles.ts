@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { buildSchema, type ClassType } from 'type-graphql';
 
 import { type Config } from './config';
@@ -15,7 +16,7 @@ import {
 import { Consumer, createOutbox, notificationsTopology, Relay, topology } from './messaging';
 import { type Broker, type Decide, type Handlers, type OutboxSchema } from './messaging';
 import { type Health, type Logger, type Metrics } from './observability';
-import { createNotifications, type NotificationsContext } from './notifications';
+import { createNotifications, NotificationResolver, type NotificationsContext } from './notifications';
 import { createOperations, DeadLetterResolver, type OperationsContext } from './operations';
 import { createOrders, orderEndpoints, OrderResolver, type OrdersContext } from './orders';
 import { version } from './version';
@@ -116,10 +117,29 @@ function buildHouse(ground: Ground): House {
     watchdog: { intervalMs: 1_000, batchSizeMax: 500, queued: () => ordersQueued(ground.broker) },
     products: { idsBySku: inventory.productIdsBySku, idsByName: inventory.productIdsByName },
   });
-  const notifications = createNotifications({ log });
+  const notifications = createNotifications({ ...ground, ...notifying(config), randomBytes });
   const expected = expectedBy({ ...orders.handlers, ...inventory.handlers, ...notifications.handlers });
   const operations = createOperations({ database, broker: ground.broker, log, newId, expected });
   return { ...ground, orders, inventory, notifications, operations, relays };
+}
+
+/** How customers are told, out of the configuration. */
+function notifying(config: Config) {
+  return {
+    production: config.NODE_ENV === 'production',
+    smtpUrl: config.SMTP_URL,
+    mailFrom: config.MAIL_FROM,
+    privateNetworks: config.WEBHOOK_PRIVATE_NETWORKS === 'allow',
+    sending: {
+      retry: { attemptsMax: config.NOTIFY_ATTEMPTS_MAX, firstPauseMs: config.NOTIFY_RETRY_SECONDS * 1000 },
+      timeoutMs: config.NOTIFY_TIMEOUT_SECONDS * 1000,
+      concurrencyMax: config.NOTIFY_CONCURRENCY_MAX,
+      perReceiverMax: config.NOTIFY_RECEIVER_CONCURRENCY_MAX,
+      lookIntervalMs: 500,
+      keepDays: config.NOTIFY_KEEP_DAYS,
+      drainMs: config.DRAIN_SECONDS * 1000,
+    },
+  };
 }
 
 /** Which events each queue's consumer takes. */
@@ -168,10 +188,11 @@ function relaysOf(names: readonly RoleName[], { relays }: House): Relay[] {
 }
 
 /** One role counts for all of its kind, so that the same figure is not queried by every process. */
-function countsOf(names: readonly RoleName[], { orders, inventory, operations }: House) {
+function countsOf(names: readonly RoleName[], { orders, inventory, notifications, operations }: House) {
   return {
     deadLetters: () => operations.waiting(),
     pendingOrders: names.includes('orders') ? () => orders.pending() : undefined,
+    notificationsWaiting: names.includes('notifications') ? () => notifications.waiting() : undefined,
     stockViolations: names.includes('inventory') ? () => inventory.violations() : undefined,
   };
 }
@@ -189,7 +210,10 @@ const consuming: Record<RoleName, (house: House) => Promise<(() => Promise<void>
     return [unrouted, ...consumers, () => watchdog.stop()];
   },
   inventory: (house) => consume(house, 'inventory', house.inventory),
-  notifications: (house) => consume(house, 'notifications', house.notifications),
+  async notifications(house) {
+    const dispatcher = await begun(house.notifications.dispatcher());
+    return [dispatcher, ...(await consume(house, 'notifications', house.notifications))];
+  },
 };
 
 async function begun(worker: { start(): Promise<void>; stop(): Promise<void> }) {
@@ -253,12 +277,13 @@ async function openDoors(names: readonly RoleName[], house: House) {
   return { port: http.port, url: http.url, close };
 }
 
-async function graphqlDoor({ orders, inventory, operations, config, log, metrics }: House) {
+async function graphqlDoor({ orders, inventory, operations, notifications, config, log, metrics }: House) {
   const production = config.NODE_ENV === 'production';
   const schema = await buildGraphqlSchema(
     new OrderResolver(orders),
     new ProductResolver(inventory),
     new DeadLetterResolver(operations),
+    new NotificationResolver(notifications),
   );
   const bodyLimitBytes = config.BODY_LIMIT_KIB * 1024;
   const { handle, stop } = await createGraphql({
@@ -285,10 +310,10 @@ function restDoor({ orders, inventory, config, log }: House) {
 }
 
 /** The schema of all contexts; zod checks the inputs, so type-graphql does not. */
-export function buildGraphqlSchema(...resolvers: [OrderResolver, ProductResolver, DeadLetterResolver]) {
+export function buildGraphqlSchema(...resolvers: [OrderResolver, ProductResolver, DeadLetterResolver, NotificationResolver]) {
   const instances = new Map<unknown, object>(resolvers.map((resolver) => [resolver.constructor, resolver]));
   return buildSchema({
-    resolvers: [OrderResolver, ProductResolver, DeadLetterResolver],
+    resolvers: [OrderResolver, ProductResolver, DeadLetterResolver, NotificationResolver],
     container: { get: (resolver: ClassType) => instances.get(resolver) },
     validate: false,
   });

@@ -15,6 +15,8 @@ export interface Watched {
   deadLetters: () => Promise<Map<string, number>>;
   /** Given where this process decides orders. */
   pendingOrders?: () => Promise<{ pending: number; oldestSeconds: number }>;
+  /** Given where this process tells customers. */
+  notificationsWaiting?: () => Promise<{ waiting: number; overdueSeconds: number }>;
   /** Given where this process keeps the stock. */
   stockViolations?: () => Promise<{ negative: number; oversold: number }>;
 }
@@ -30,6 +32,7 @@ export function watch(watched: Watched): void {
   metrics.onCollect(() => collectDeadLetters(watched));
   metrics.onCollect(() => collectPendingOrders(watched));
   metrics.onCollect(() => collectStockViolations(watched));
+  metrics.onCollect(() => collectNotifications(watched));
 }
 
 /**
@@ -96,4 +99,11 @@ async function collectStockViolations({ stockViolations, metrics }: Watched) {
   const { negative, oversold } = await stockViolations();
   metrics.stockInvariantViolations.set({ kind: 'negative' }, negative);
   metrics.stockInvariantViolations.set({ kind: 'oversold' }, oversold);
+}
+
+async function collectNotifications({ notificationsWaiting, metrics }: Watched) {
+  if (!notificationsWaiting) return;
+  const { waiting, overdueSeconds } = await notificationsWaiting();
+  metrics.notificationsWaiting.set(waiting);
+  metrics.notificationsOverdue.set(overdueSeconds);
 }

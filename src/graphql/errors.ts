@@ -13,6 +13,8 @@ export enum ErrorCode {
   STOCK_BELOW_RESERVED = 'STOCK_BELOW_RESERVED',
   STOCK_MOVED = 'STOCK_MOVED',
   UNKNOWN_DEAD_LETTER = 'UNKNOWN_DEAD_LETTER',
+  UNKNOWN_SUBSCRIPTION = 'UNKNOWN_SUBSCRIPTION',
+  SUBSCRIPTION_LIMIT = 'SUBSCRIPTION_LIMIT',
 }
 
 registerEnumType(ErrorCode, {
@@ -28,6 +30,8 @@ registerEnumType(ErrorCode, {
     STOCK_BELOW_RESERVED: { description: 'Units that are promised to orders cannot be taken away.' },
     STOCK_MOVED: { description: 'The stock is not what `compareOnHand` says: somebody changed it meanwhile.' },
     UNKNOWN_DEAD_LETTER: { description: 'There is no dead letter with this id.' },
+    UNKNOWN_SUBSCRIPTION: { description: 'There is no notification subscription with this id.' },
+    SUBSCRIPTION_LIMIT: { description: 'The customer has as many notification subscriptions as are allowed.' },
   },
 });
 

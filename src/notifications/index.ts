@@ -1,2 +1,3 @@
 /** The door of the notifications context: what the wiring needs, nothing more. */
-export { createNotifications, type NotificationsContext } from './context';
+export { createNotifications, type NotificationsContext, type NotificationsOptions } from './context';
+export { NotificationResolver } from './resolvers';

@@ -17,7 +17,12 @@ export interface MetricsOptions {
 export function createMetrics({ version = 'development', commit = 'unknown', collectLimitMs = 2_000 }: MetricsOptions = {}) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const objects = { ...requestMetrics(registry), ...orderMetrics(registry), ...messageMetrics(registry) };
+  const objects = {
+    ...requestMetrics(registry),
+    ...orderMetrics(registry),
+    ...messageMetrics(registry),
+    ...notificationMetrics(registry),
+  };
   const buildInfo = gauge(registry, 'holdfast_build_info', 'Always 1; the labels say what runs.', ['version', 'commit', 'node']);
   buildInfo.set({ version, commit, node: process.version }, 1);
   return { ...objects, buildInfo, registry, ...scraping(registry, collectLimitMs) };
@@ -145,6 +150,24 @@ function messageMetrics(registry: Registry) {
     deadLetters: gauge(registry, 'holdfast_dead_letters', 'Dead letters that wait for somebody, kept or still in their queue.', [
       'queue',
     ]),
+  };
+}
+
+function notificationMetrics(registry: Registry) {
+  return {
+    notificationAttempts: counter(
+      registry,
+      'holdfast_notification_attempts_total',
+      'Tries to tell a customer by e-mail or webhook; outcome is delivered or failed.',
+      ['channel', 'outcome'],
+    ),
+    notificationsWaiting: gauge(registry, 'holdfast_notifications_waiting', 'Notifications to be sent, or to be sent again.', []),
+    notificationsOverdue: gauge(
+      registry,
+      'holdfast_notifications_overdue_seconds',
+      'For how long the one that is most overdue has been due: above a minute, more processes of the role are needed.',
+      [],
+    ),
   };
 }
 

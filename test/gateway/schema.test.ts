@@ -17,6 +17,7 @@ import {
 import { ErrorCode } from '../../src/graphql';
 import { playgroundTabs } from '../../src/gateway/playgroundTabs';
 import { ProductResolver, type InventoryContext } from '../../src/inventory';
+import { NotificationResolver, type NotificationsContext } from '../../src/notifications';
 import { DeadLetterResolver, type OperationsContext } from '../../src/operations';
 import { OrderResolver, type OrdersContext } from '../../src/orders';
 import { buildGraphqlSchema } from '../../src/roles';
@@ -30,6 +31,7 @@ beforeAll(async () => {
     new OrderResolver({} as OrdersContext),
     new ProductResolver({} as InventoryContext),
     new DeadLetterResolver({} as OperationsContext),
+    new NotificationResolver({} as NotificationsContext),
   );
 });
 

@@ -1,4 +1,7 @@
 import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type AddressInfo } from 'node:net';
 
 import { exchanges, queues } from '../../src/contracts';
 import { type Broker, type Delivery } from '../../src/messaging';
@@ -26,7 +29,7 @@ describe.each(brokers)('notifications, broker %s', (_name, open) => {
   let queue = 0;
 
   beforeAll(async () => {
-    house = await aHouse({ broker: await open(), log });
+    house = await aHouse({ broker: await open(), log, config: { WEBHOOK_PRIVATE_NETWORKS: 'allow' } });
     await house.ask(
       `mutation { createProduct(input: { sku: "NOTE", name: "Notebook", price: 250, onHand: 10 }) { __typename } }`,
     );
@@ -111,6 +114,48 @@ describe.each(brokers)('notifications, broker %s', (_name, open) => {
     await eventually(() => heard.length >= 1);
     await eventually(async () => (await house.database.notificationsOutbox.count()) === 0, 5_000);
     expect(new Set(heard.map(({ id }) => id)).size).toBe(1);
+  });
+
+  it('a customer who has chosen a webhook is told there, and how it went can be read over GraphQL', async () => {
+    const bodies: string[] = [];
+    const receiver = createServer((request, response) => {
+      request.setEncoding('utf8').on('data', (chunk: string) => bodies.push(chunk));
+      request.on('end', () => response.writeHead(200).end());
+    });
+    await once(receiver.listen(0, '127.0.0.1'), 'listening');
+    const target = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`;
+    const subscribe = (wish: string) =>
+      house.ask<{ subscribeToNotifications: Record<string, unknown> }>(
+        `mutation { subscribeToNotifications(input: { customerId: "CUST-hook", ${wish} }) {
+          __typename ... on NotificationSubscription { id state events secret } ... on ErrorResult { code message } } }`,
+      );
+    const { subscribeToNotifications: subscription } = await subscribe(`channel: WEBHOOK, target: "${target}"`);
+    expect(subscription).toMatchObject({ state: 'ACTIVE', secret: expect.stringMatching(/^whsec_/) as string });
+    expect(subscription.events).toEqual(['ORDER_CONFIRMED', 'ORDER_CANCELLED', 'ORDER_FULFILLED']);
+    expect((await subscribe('channel: EMAIL, target: "no address"')).subscribeToNotifications).toMatchObject({
+      code: 'VALIDATION_FAILED',
+      message: 'The input was refused. target: must be an e-mail address.',
+    });
+    const orderId = await place('CUST-hook', 1);
+    const read = () =>
+      house.ask<{ notificationDeliveries: { nodes: Record<string, unknown>[] } }>(
+        `{ notificationDeliveries(first: 5, filter: { customerId: "CUST-hook" }) {
+          nodes { orderId state target body attempts { attempt status error nextAttemptAt } } pageInfo { hasNextPage } } }`,
+      );
+    const [delivery] = await eventually(async () => {
+      const { nodes } = (await read()).notificationDeliveries;
+      return nodes[0]?.state === 'DELIVERED' ? nodes : undefined;
+    });
+    expect(delivery).toMatchObject({ orderId, target, body: bodies[0] });
+    expect(delivery!.attempts).toEqual([{ attempt: 1, status: 200, error: null, nextAttemptAt: null }]);
+    expect(JSON.parse(bodies[0]!)).toMatchObject({ event: 'OrderStatusChanged', order_id: orderId, status: 'CONFIRMED' });
+    const unsubscribe = `mutation { unsubscribeFromNotifications(subscriptionId: "${subscription.id as string}") { __typename } }`;
+    expect(await house.ask(unsubscribe)).toEqual({ unsubscribeFromNotifications: { __typename: 'Unsubscribed' } });
+    expect(await house.ask(`{ notificationSubscriptions(customerId: "CUST-hook") { nodes { id secret } } }`)).toEqual({
+      notificationSubscriptions: { nodes: [] },
+    });
+    receiver.closeAllConnections();
+    receiver.close();
   });
 
   it('rubbish dies alone, and keeps no notice back', async () => {

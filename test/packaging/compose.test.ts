@@ -12,7 +12,7 @@ import { roleNames } from '../../src/roles';
 const root = join(__dirname, '../..');
 const text = readFileSync(join(root, 'docker-compose.yml'), 'utf8');
 const { services, volumes, version } = readCompose();
-const ours = Object.entries(services).filter(([name]) => name !== 'postgres' && name !== 'rabbitmq');
+const ours = Object.entries(services).filter(([name]) => !['postgres', 'rabbitmq', 'mailpit'].includes(name));
 const roles = ours.filter(([, service]) => service.command[0] === '--roles');
 const oneShots = ours.filter(([, service]) => service.command[0] !== '--roles');
 
@@ -62,6 +62,12 @@ describe('docker-compose.yml', () => {
       expect(logging?.options).toHaveProperty('max-size');
     }
     for (const [, { restart }] of oneShots) expect(restart).toBe('no');
+  });
+
+  it('catches the e-mail that customers are sent, for people to look at on 8025', () => {
+    expect(services.mailpit!.image).toMatch(/^axllent\/mailpit:v\d+\.\d+/);
+    expect(services.mailpit!.ports).toEqual(['127.0.0.1:8025:8025']);
+    expect(services.notifications!.environment!.SMTP_URL).toBe('smtp://mailpit:1025');
   });
 
   it('sets only what the configuration knows, to what it accepts', () => {
