@@ -46,6 +46,8 @@ export type QueueDeclaration =
   | { name: string; kind: 'work' }
   /** Durable and bounded: the oldest goes when it is full. For what is kept to be looked at, not to be worked off. */
   | { name: string; kind: 'bounded'; lengthMax: number }
+  /** Durable and bounded, for questions that somebody waits with: what has waited for `ttlMs` is dropped, for nobody waits any more. */
+  | { name: string; kind: 'requests'; lengthMax: number; ttlMs: number }
   /** Belongs to this connection and ends with it. */
   | { name: string; kind: 'temporary' };
 
@@ -64,6 +66,8 @@ export interface Publication {
   properties: MessageProperties;
   /** Refuse with UnroutableError when no queue takes it. */
   mandatory: boolean;
+  /** Dropped when it has waited so long in a queue of requests or a temporary one. */
+  expirationMs?: number;
 }
 
 /** Only what was sent: a bare message from a foreign client has none of these. */

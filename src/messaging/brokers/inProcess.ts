@@ -44,6 +44,8 @@ interface HostedQueue {
   name: string;
   kind: QueueDeclaration['kind'] | 'dead';
   messages: Queue;
+  /** What has waited so long is dropped. */
+  ttlMs: number;
 }
 
 class InProcessBroker implements Broker {
@@ -85,7 +87,14 @@ class InProcessBroker implements Broker {
     const holders = takers.filter(holdsConfirm).length;
     const confirmation = new Confirmation(holders, (change) => (this.counted += change));
     for (const queue of takers) {
-      this.enqueue(queue, { publication, confirmation, attempt: 1, losses: 0, held: holdsConfirm(queue) });
+      this.enqueue(queue, {
+        publication,
+        confirmation,
+        attempt: 1,
+        losses: 0,
+        held: holdsConfirm(queue),
+        expiresAt: expiryOf(publication, queue),
+      });
     }
     if (holders === 0) return this.slices.next();
     this.confirmations.add(confirmation);
@@ -159,16 +168,16 @@ class InProcessBroker implements Broker {
 
   private addQueue(declaration: QueueDeclaration): void {
     if (this.queues.has(declaration.name)) return;
-    const maxLength = declaration.kind === 'bounded' ? { maxLength: declaration.lengthMax } : undefined;
-    this.host(declaration.name, declaration.kind, maxLength);
+    const maxLength = 'lengthMax' in declaration ? { maxLength: declaration.lengthMax } : undefined;
+    this.host(declaration.name, declaration.kind, maxLength, 'ttlMs' in declaration ? declaration.ttlMs : Infinity);
     if (declaration.kind !== 'work') return;
     const dead = deadQueue(declaration.name);
     this.host(dead, 'dead');
     this.routes.addBinding({ exchange: deadLetterExchange, key: declaration.name, to: { queue: dead } });
   }
 
-  private host(name: string, kind: HostedQueue['kind'], options?: { maxLength: number }): void {
-    this.queues.set(name, { name, kind, messages: new Queue(name, { autoDelete: false, ...options }) });
+  private host(name: string, kind: HostedQueue['kind'], options?: { maxLength: number }, ttlMs = Infinity): void {
+    this.queues.set(name, { name, kind, messages: new Queue(name, { autoDelete: false, ...options }), ttlMs });
   }
 
   private removeQueue(queue: HostedQueue): void {
@@ -183,6 +192,7 @@ class InProcessBroker implements Broker {
 
   private hand(queue: HostedQueue, queued: QueuedMessage, onDelivery: (delivery: Delivery) => void): void {
     if (this.closed) return;
+    if (performance.now() >= queued.content.expiresAt) return queued.ack(false);
     const delivery = new InProcessDelivery(queue.name, queued.content, (outcome) => this.settle(queue, queued, outcome));
     const giveBack = (error: unknown) => {
       this.log?.error({ err: error, queue: queue.name }, 'A consumer threw: its delivery goes back into the queue.');
@@ -253,4 +263,9 @@ class InProcessBroker implements Broker {
 
 function holdsConfirm(queue: HostedQueue): boolean {
   return queue.kind === 'work' || queue.kind === 'dead';
+}
+
+/** A work queue keeps what it was given for as long as it takes. */
+function expiryOf({ expirationMs = Infinity }: Publication, queue: HostedQueue): number {
+  return holdsConfirm(queue) ? Infinity : performance.now() + Math.min(expirationMs, queue.ttlMs);
 }

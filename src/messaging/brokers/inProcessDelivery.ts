@@ -10,6 +10,8 @@ export interface Entry {
   losses: number;
   /** Counts towards the confirmation: false in queues that are only looked at. */
   held: boolean;
+  /** When nobody wants it any more, by the clock of this process. */
+  expiresAt: number;
 }
 
 /** How a delivery was settled. */

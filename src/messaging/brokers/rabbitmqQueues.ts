@@ -56,6 +56,17 @@ async function declareQueue(channel: AmqpChannel, queue: QueueDeclaration): Prom
           'x-delivery-limit': unlimitedDeliveries,
         },
       });
+    case 'requests':
+      return assert(queue.name, {
+        durable: true,
+        arguments: {
+          'x-queue-type': 'quorum',
+          'x-max-length': queue.lengthMax,
+          'x-overflow': 'drop-head',
+          'x-message-ttl': queue.ttlMs,
+          'x-delivery-limit': deliveryLimit,
+        },
+      });
     case 'work':
       await assert(deadQueue(queue.name), {
         durable: true,

@@ -61,7 +61,7 @@ describe.each(brokers)('the broker contract over %s', (kind, open) => {
   }
 
   describe('routing', () => {
-    it('gives a topic queue what fits its pattern, and nothing else', async () => {
+    it('gives a topic queue what fits its pattern, and nothing else (S3.4)', async () => {
       const { exchange, queue } = await route('topic', 'order.*.eu.#');
       const seen = await collect(queue);
       for (const key of ['order.created.eu', 'order.created', 'order.created.eu.de.berlin', 'other.created.eu', 'order.a.b.eu']) {
@@ -71,7 +71,7 @@ describe.each(brokers)('the broker contract over %s', (kind, open) => {
       expect(seen.map(({ routingKey }) => routingKey)).toEqual(['order.created.eu', 'order.created.eu.de.berlin']);
     });
 
-    it('gives a fanout queue everything, whatever its key', async () => {
+    it('gives a fanout queue everything, whatever its key (S3.3)', async () => {
       const { exchange, queue } = await route('fanout', '');
       const seen = await collect(queue);
       await broker.publish(message(exchange, 'any.key'));
@@ -196,6 +196,23 @@ describe.each(brokers)('the broker contract over %s', (kind, open) => {
       await expect(lost).rejects.toThrow(UnconfirmedError);
       await expect(lost).rejects.toThrow(unique('missing'));
       await broker.publish(message('', queue));
+    });
+
+    it('drops from a queue of requests what nobody waits for any more, by its own time or the queue’s, and what is too many', async () => {
+      const queue = unique('requests');
+      await broker.declare({ ...nothing, queues: [{ name: queue, kind: 'requests', lengthMax: 3, ttlMs: 400 }] });
+      const send = (text: string, expirationMs?: number) =>
+        broker.publish({ ...message('', queue), body: Buffer.from(text), expirationMs });
+      for (const text of ['oldest', 'old', 'by the queue']) await send(text);
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      for (const text of ['too many', 'a']) await send(text, 60_000);
+      await send('by itself', 30);
+      await send('b');
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const seen = await collect(queue);
+      await eventually(() => seen.length === 2);
+      expect(seen.map(({ body }) => body.toString())).toEqual(['a', 'b']);
+      expect(await broker.depth(`${queue}.dead`)).toBeUndefined();
     });
 
     it('keeps only the newest in a bounded queue', async () => {
