@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { buildSchema, type ClassType } from 'type-graphql';
 
 import { type Config } from './config';
-import { queues, type EventType } from './contracts';
+import { queues, rpcs, type EventType } from './contracts';
 import { type Database } from './database';
 import { createGraphql, playgroundRoutes, probeRoutes, restRoutes, startHttpServer } from './gateway';
 import {
@@ -13,8 +13,8 @@ import {
   type InventoryContext,
   type SeedOutcome,
 } from './inventory';
-import { Consumer, createOutbox, notificationsTopology, Relay, topology } from './messaging';
-import { type Broker, type Decide, type Handlers, type OutboxSchema } from './messaging';
+import { Consumer, createOutbox, notificationsTopology, Relay, RpcClient, RpcServer, topology } from './messaging';
+import { type Broker, type Decide, type Handlers, type OutboxSchema, type RpcService } from './messaging';
 import { type Health, type Logger, type Metrics } from './observability';
 import { createNotifications, NotificationResolver, type NotificationsContext } from './notifications';
 import { createOperations, DeadLetterResolver, type OperationsContext } from './operations';
@@ -88,6 +88,8 @@ interface House extends Ground {
   inventory: InventoryContext;
   notifications: NotificationsContext;
   operations: OperationsContext;
+  /** Asks other roles. */
+  rpc: RpcClient;
   relays: Record<OutboxSchema, Relay>;
 }
 
@@ -120,7 +122,8 @@ function buildHouse(ground: Ground): House {
   const notifications = createNotifications({ ...ground, ...notifying(config), randomBytes });
   const expected = expectedBy({ ...orders.handlers, ...inventory.handlers, ...notifications.handlers });
   const operations = createOperations({ database, broker: ground.broker, log, newId, expected });
-  return { ...ground, orders, inventory, notifications, operations, relays };
+  const rpc = new RpcClient({ ...ground, deadlineMs: 2_000, waitingMax: 1_000 });
+  return { ...ground, orders, inventory, notifications, operations, relays, rpc };
 }
 
 /** How customers are told, out of the configuration. */
@@ -202,14 +205,18 @@ function countsOf(names: readonly RoleName[], { orders, inventory, notifications
  * the consumers and so ended after them; `orders` keeps what no queue received, too.
  */
 const consuming: Record<RoleName, (house: House) => Promise<(() => Promise<void>)[]>> = {
-  gateway: () => Promise.resolve([]),
+  gateway: ({ rpc }) => Promise.resolve([() => rpc.stop()]),
   async orders(house) {
     const unrouted = await begun(house.operations.keeperOfUnrouted());
     const consumers = await consume(house, 'orders', house.orders);
+    const servers = await answer(house, house.orders.rpc);
     const watchdog = house.orders.startWatchdog();
-    return [unrouted, ...consumers, () => watchdog.stop()];
+    return [unrouted, ...consumers, ...servers, () => watchdog.stop()];
   },
-  inventory: (house) => consume(house, 'inventory', house.inventory),
+  async inventory(house) {
+    const consumers = await consume(house, 'inventory', house.inventory);
+    return [...consumers, ...(await answer(house, house.inventory.rpc))];
+  },
   async notifications(house) {
     const dispatcher = await begun(house.notifications.dispatcher());
     return [dispatcher, ...(await consume(house, 'notifications', house.notifications))];
@@ -238,6 +245,12 @@ async function consume(
   return Promise.all([...keepers, ...consumers].map(begun));
 }
 
+/** Answers what a role is asked over the broker; as many at a time as share a commit. */
+function answer({ broker, log, metrics, config }: House, services: RpcService[]) {
+  const concurrencyMax = config.COMMIT_BATCH_MAX;
+  return Promise.all(services.map((service) => begun(new RpcServer({ service, broker, log, metrics, concurrencyMax }))));
+}
+
 /** In process, what the doors let in is settled before the consumers go: nothing needs a second start to be decided. */
 async function settleInHand({ broker, embedded, config, database }: House) {
   if (!embedded || !(await canSettle(database))) return;
@@ -256,7 +269,7 @@ function canSettle(database: Database): Promise<boolean> {
 async function openDoors(names: readonly RoleName[], house: House) {
   const { config, log, metrics, health } = house;
   const isGateway = names.includes('gateway');
-  const graphql = isGateway ? await graphqlDoor(house) : undefined;
+  const graphql = isGateway ? await graphqlDoor(names, house) : undefined;
   const rest = isGateway ? restDoor(house) : undefined;
   const routes = { ...probeRoutes({ health, metrics }), ...graphql?.routes, ...rest };
   const listening = isGateway
@@ -277,11 +290,12 @@ async function openDoors(names: readonly RoleName[], house: House) {
   return { port: http.port, url: http.url, close };
 }
 
-async function graphqlDoor({ orders, inventory, operations, notifications, config, log, metrics }: House) {
+async function graphqlDoor(names: readonly RoleName[], house: House) {
+  const { orders, inventory, operations, notifications, config, log, metrics } = house;
   const production = config.NODE_ENV === 'production';
   const schema = await buildGraphqlSchema(
     new OrderResolver(orders),
-    new ProductResolver(inventory),
+    new ProductResolver(inventory, names.includes('inventory') ? inventory.checkStock : stockCheckOver(house)),
     new DeadLetterResolver(operations),
     new NotificationResolver(notifications),
   );
@@ -295,6 +309,17 @@ async function graphqlDoor({ orders, inventory, operations, notifications, confi
     bodyLimitBytes,
   });
   return { routes: production ? { '/graphql': handle } : playgroundRoutes({ graphql: handle }), stop };
+}
+
+/**
+ * A gateway on its own asks the inventory role what there is, as it would when stock had a database of its own; what else it reads
+ * of inventory it still reads from the database that all roles share.
+ */
+function stockCheckOver({ rpc }: House): InventoryContext['checkStock'] {
+  return async (lines, correlationId) => {
+    const items = lines.map(({ productId, quantity }) => ({ product_id: productId, quantity }));
+    return (await rpc.call(rpcs.stockCheck, { items }, { correlationId })).items;
+  };
 }
 
 function restDoor({ orders, inventory, config, log }: House) {

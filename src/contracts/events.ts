@@ -65,6 +65,13 @@ export const events = {
     user_id: text(100),
     order: z.array(requestedLine).min(1).max(1_000),
   }),
+  /** An order to be cancelled or fulfilled, asked for by message; bare as well. */
+  OrderChangeRequested: z.looseObject({
+    event: z.literal('OrderChangeRequested'),
+    order_id: orderId,
+    status: z.enum(['CANCELLED', 'FULFILLED']),
+    reason: text(500).optional(),
+  }),
   /** The answer to a request that became no order. `order_id` is the client's. */
   OrderRefused: z.looseObject({
     event: z.literal('OrderRefused'),
@@ -144,7 +151,7 @@ export const events = {
 } as const;
 
 /** Events that a client may send without `event`, to a queue that expects one of them. */
-export const bareEvents: readonly EventType[] = ['OrderRequested'];
+export const bareEvents: readonly EventType[] = ['OrderRequested', 'OrderChangeRequested'];
 
 export type EventType = keyof typeof events;
 export type EventOf<T extends EventType> = z.infer<(typeof events)[T]>;

@@ -22,6 +22,10 @@ export const queues = {
   stockReplies: 'stock.replies.orders',
   /** Orders placed by message. */
   newOrders: 'new_orders_queue',
+  /** Commands on the default exchange: place an order, as in `newOrders`. */
+  orderCreateCommands: 'order.create',
+  /** And: cancel or fulfil one. */
+  orderUpdateCommands: 'order.update',
   /** Every order event, for the reaction that speaks of creations. */
   orderCreations: 'order.creations.notifications',
   /** What happens to orders, for the reaction that tells customers. */
@@ -38,6 +42,7 @@ export const routes = {
   OrderCancelled: { exchange: exchanges.orders, key: 'order.cancelled', mandatory: true },
   OrderFulfilled: { exchange: exchanges.orders, key: 'order.fulfilled', mandatory: true },
   OrderRequested: { exchange: exchanges.newOrders, key: '', mandatory: true },
+  OrderChangeRequested: { exchange: '', key: queues.orderUpdateCommands, mandatory: true },
   OrderRefused: { exchange: exchanges.notifications, key: 'client.{customer_id}.order.{order_id}', mandatory: false },
   OrderStatusChanged: { exchange: exchanges.notifications, key: 'client.{customer_id}.order.{order_id}', mandatory: false },
   StockReserved: { exchange: exchanges.inventory, key: 'stock.reserved', mandatory: true },

@@ -4,14 +4,17 @@ import { adjustStockUseCase, setStockUseCase } from './changeStock';
 import { inventoryAtOnce, inventoryHandlers } from './handlers';
 import { createProductUseCase, updateProductUseCase } from './manageProducts';
 import {
+  checkStock,
   countViolations,
   findProduct,
   findProductIds,
   findProductIdsByName,
   listMovements,
   listProducts,
+  type CheckStock,
   type ProductKey,
 } from './readProducts';
+import { inventoryRpc } from './rpc';
 
 export interface InventoryOptions {
   database: Database;
@@ -25,11 +28,14 @@ export type InventoryContext = ReturnType<typeof createInventory>;
 
 export function createInventory(options: InventoryOptions) {
   const { database } = options;
+  const setStock = setStockUseCase(options);
+  const check: CheckStock = (lines) => checkStock(database, lines);
   return {
     createProduct: createProductUseCase(options),
     updateProduct: updateProductUseCase(options),
     adjustStock: adjustStockUseCase(options),
-    setStock: setStockUseCase(options),
+    setStock,
+    checkStock: check,
     product: (key: ProductKey) => findProduct(database, key),
     products: (filter: { active?: boolean | null }, first: number, after?: number) =>
       listProducts(database, filter, first, after),
@@ -40,6 +46,8 @@ export function createInventory(options: InventoryOptions) {
     /** What inventory does about orders, by queue. */
     handlers: inventoryHandlers(options.newId),
     decideAtOnce: inventoryAtOnce(options.newId),
+    /** What inventory answers over the broker. */
+    rpc: inventoryRpc({ checkStock: check, setStock }),
   };
 }
 

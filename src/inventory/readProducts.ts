@@ -1,4 +1,6 @@
+import { type CheckedLine } from '../contracts';
 import { type Database, type MovementKind, type Prisma } from '../database';
+import { checkLines, mergeWish, type WishedLine } from './stock';
 
 /** A product with its stock, as callers see it. Price in minor units of `currency`. */
 export interface ProductView {
@@ -68,6 +70,20 @@ export async function listProducts(
     include: { stock: true },
   });
   return rows.map(toView);
+}
+
+/** Who is asked may be another process: the correlation id goes along. */
+export type CheckStock = (lines: WishedLine[], correlationId: string) => Promise<CheckedLine[]>;
+
+/** Could these lines be had at this moment? Each product once, with the units of all its lines. */
+export async function checkStock(database: ProductReader, wished: WishedLine[]): Promise<CheckedLine[]> {
+  const { lines } = mergeWish('', wished);
+  const rows = await database.product.findMany({
+    where: { id: { in: lines.map(({ productId }) => productId) } },
+    include: { stock: true },
+  });
+  const stock = rows.map(toView).map(({ id, price, ...row }) => [id, { ...row, productId: id, unitPrice: price }] as const);
+  return checkLines(new Map(stock), lines);
 }
 
 /** A page of a product's movements, newest first, after the movement with id `after`. */

@@ -4,7 +4,7 @@ import { INT_MAX } from '../contracts';
 import { badInput, PageArgs, pageOf, ValidationError } from '../graphql';
 import { type RequestContext } from '../observability';
 import { type InventoryContext } from './context';
-import { type ProductKey } from './readProducts';
+import { type CheckStock, type ProductKey } from './readProducts';
 import {
   AdjustStockInput,
   CreateProductInput,
@@ -14,16 +14,24 @@ import {
   ProductConnection,
   ProductResultUnion,
   SetStockInput,
+  StockAvailability,
   StockResultUnion,
   toProductResult,
   toStockResult,
   UpdateProductInput,
 } from './schema';
 
+/** How many products one question may be about. */
+const PRODUCTS_ASKED_MAX = 100;
+
 /** The GraphQL door of the inventory context: each field parses, calls a use case and maps its outcome. */
 @Resolver(() => Product)
 export class ProductResolver {
-  constructor(private readonly inventory: InventoryContext) {}
+  /** `checkStock`: who is asked what there is, this process or the one that keeps the stock. */
+  constructor(
+    private readonly inventory: InventoryContext,
+    private readonly checkStock: CheckStock = inventory.checkStock,
+  ) {}
 
   @Query(() => Product, {
     nullable: true,
@@ -52,6 +60,20 @@ export class ProductResolver {
       (product) => String(product.id),
       (product) => Product.of(product),
     );
+  }
+
+  @Query(() => [StockAvailability], {
+    description: `What can be ordered of up to ${PRODUCTS_ASKED_MAX} products this moment, as the role that keeps the stock says; each once, by id. It holds nothing.`,
+  })
+  async stockAvailability(
+    @Arg('productIds', () => [Int], { description: 'The products.' }) productIds: number[],
+    @Ctx() { correlationId }: RequestContext,
+  ): Promise<StockAvailability[]> {
+    const ids = [...new Set(productIds)].sort((a, b) => a - b);
+    if (ids.length < 1 || ids.length > PRODUCTS_ASKED_MAX || ids.some((id) => id < 1))
+      throw badInput('productIds', `productIds must name 1 to ${PRODUCTS_ASKED_MAX} products by their ids.`);
+    const lines = ids.map((productId) => ({ productId, quantity: 1 }));
+    return (await this.checkStock(lines, correlationId)).map((line) => StockAvailability.of(line));
   }
 
   @Mutation(() => ProductResultUnion, { description: 'Adds a product with its stock.' })

@@ -1,5 +1,6 @@
 import { createUnionType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 
+import { type CheckedLine } from '../contracts';
 import { Connection, Edge, ErrorCode, ErrorResult, Money, Timestamp, ValidationError } from '../graphql';
 import { type ChangeStockResult, type StockChangeNote } from './changeStock';
 import { type ManageProductResult } from './manageProducts';
@@ -179,6 +180,23 @@ export class SetStockInput extends StockChangeInput {
 
   @Field(() => Int, { description: 'What `onHand` was when the count began; if it is not that any more, nothing is changed.' })
   compareOnHand!: number;
+}
+
+@ObjectType({ description: 'What can be ordered of a product.' })
+export class StockAvailability {
+  @Field(() => Int, { description: 'The product.' })
+  productId!: number;
+
+  @Field(() => Int, { description: 'Units that are not promised to anybody.' })
+  available!: number;
+
+  @Field(() => Boolean, { description: 'False when it is off sale, or there is no such product.' })
+  forSale!: boolean;
+
+  static of({ product_id: productId, available, code }: CheckedLine): StockAvailability {
+    const forSale = code === undefined || code === 'INSUFFICIENT_STOCK';
+    return Object.assign(new StockAvailability(), { productId, available, forSale });
+  }
 }
 
 @ObjectType({ implements: ErrorResult, description: 'There is no such product.' })

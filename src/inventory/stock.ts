@@ -1,4 +1,4 @@
-import { type RejectedLine } from '../contracts';
+import { type CheckedLine, type RejectedLine } from '../contracts';
 
 /** What the rules must know of a product's stock; the row is locked while they think. */
 export interface Stock {
@@ -44,6 +44,15 @@ export function decideReservations(stock: ReadonlyMap<number, Stock>, wishes: Wi
     if (refused.length > 0) return { type: 'rejected', orderId: wish.orderId, reason: reasons[refused[0]!.code], lines: refused };
     for (const { productId, quantity } of wish.lines) left.set(productId, left.get(productId)! - quantity);
     return { type: 'reserved', orderId: wish.orderId, lines: wish.lines.map((line) => held(line, stock)) };
+  });
+}
+
+/** What there is of each line, and what stands in its way. Holds nothing: the next moment may be another's. */
+export function checkLines(stock: ReadonlyMap<number, Stock>, lines: WishedLine[]): CheckedLine[] {
+  const left = new Map([...stock.values()].map((row) => [row.productId, available(row)]));
+  return lines.map((line) => {
+    const { productId: product_id, quantity: requested } = line;
+    return refusal(line, stock.get(product_id), left) ?? { product_id, requested, available: left.get(product_id)! };
   });
 }
 

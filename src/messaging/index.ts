@@ -5,5 +5,7 @@ export { customerKey, followUp, parseMessage, PoisonMessage, type IncomingMessag
 export { createOutbox, type AtOnce, type Outbox, type Outcome, type WrittenAtOnce } from './outbox';
 export { appendingTo, outboxLag, waitingAggregates, type AppendedRow, type OutboxRow, type OutboxSchema } from './outboxRows';
 export { Relay } from './relay';
+export { RpcClient, RpcRefused } from './rpcClient';
+export { answering, RpcServer, type RpcService } from './rpcServer';
 export { notificationsTopology, topology } from './topology';
 export type * from './broker';

@@ -129,7 +129,8 @@ function usable(value: unknown): string | undefined {
   return envelopeText.safeParse(value).data;
 }
 
-function parseJson(body: Buffer): unknown {
+/** Throws PoisonMessage saying what is wrong with it. */
+export function parseJson(body: Buffer): unknown {
   if (body.length === 0) throw new PoisonMessage('The body is empty: expected a JSON object.');
   try {
     return JSON.parse(body.toString('utf8'));

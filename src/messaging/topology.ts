@@ -1,5 +1,5 @@
-import { exchanges, queues, routes, type EventType } from '../contracts';
-import { type Binding, type Topology } from './broker';
+import { exchanges, queues, routes, rpcs, type EventType, type Rpc } from '../contracts';
+import { type Binding, type QueueDeclaration, type Topology } from './broker';
 
 /**
  * Everything that is declared on the broker, by every role at its start: so a queue is there, and fills, before its consumer
@@ -22,6 +22,9 @@ export const topology: Topology = {
     { name: queues.orderFulfilled, kind: 'work' },
     { name: queues.stockReplies, kind: 'work' },
     { name: queues.newOrders, kind: 'work' },
+    { name: queues.orderCreateCommands, kind: 'work' },
+    { name: queues.orderUpdateCommands, kind: 'work' },
+    ...Object.values(rpcs).map(requestsOf),
     { name: queues.unrouted, kind: 'bounded', lengthMax: 10_000 },
   ],
   bindings: [
@@ -38,6 +41,11 @@ export const topology: Topology = {
     ...copies(exchanges.inventory, exchanges.stockEvents),
   ],
 };
+
+/** Nobody waits for an answer longer than a minute; and who asks more than is answered loses the oldest questions. */
+function requestsOf({ queue: name }: Rpc): QueueDeclaration {
+  return { name, kind: 'requests', lengthMax: 1_000, ttlMs: 60_000 };
+}
 
 function bind(type: EventType, queue: string): Binding {
   return { exchange: routes[type].exchange, key: routes[type].key, to: { queue } };

@@ -21,6 +21,7 @@ export function createMetrics({ version = 'development', commit = 'unknown', col
     ...requestMetrics(registry),
     ...orderMetrics(registry),
     ...messageMetrics(registry),
+    ...rpcMetrics(registry),
     ...notificationMetrics(registry),
   };
   const buildInfo = gauge(registry, 'holdfast_build_info', 'Always 1; the labels say what runs.', ['version', 'commit', 'node']);
@@ -150,6 +151,24 @@ function messageMetrics(registry: Registry) {
     deadLetters: gauge(registry, 'holdfast_dead_letters', 'Dead letters that wait for somebody, kept or still in their queue.', [
       'queue',
     ]),
+  };
+}
+
+function rpcMetrics(registry: Registry) {
+  return {
+    rpcCalls: counter(
+      registry,
+      'holdfast_rpc_calls_total',
+      'Questions asked over the broker; outcome is answered, refused, late (no answer by the deadline) or failed.',
+      ['queue', 'outcome'],
+    ),
+    rpcLateReplies: counter(registry, 'holdfast_rpc_late_replies_total', 'Answers that came after their deadline.', []),
+    rpcServed: counter(
+      registry,
+      'holdfast_rpc_served_total',
+      'Questions taken from a queue; outcome is answered, refused (the asker is at fault) or failed.',
+      ['queue', 'outcome'],
+    ),
   };
 }
 

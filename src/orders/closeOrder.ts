@@ -18,8 +18,12 @@ export interface CloseOrderOptions {
 
 /** Cancels an order that is PENDING or CONFIRMED. Cancelling it again is no error. What is reserved for it is released. */
 export function cancelOrderUseCase(options: CloseOrderOptions) {
-  return (orderId: string, message = 'Cancelled on request'): Promise<CloseOrderResult> =>
-    close(options, { orderId, trigger: 'CancelOrder', reason: { code: 'REQUESTED', message, lines: [] } });
+  return (orderId: string, message?: string): Promise<CloseOrderResult> => close(options, cancellation(orderId, message));
+}
+
+/** A cancel that somebody asked for. */
+export function cancellation(orderId: string, message = 'Cancelled on request'): OrderChange {
+  return { orderId, trigger: 'CancelOrder', reason: { code: 'REQUESTED', message, lines: [] } };
 }
 
 /** Fulfils a CONFIRMED order: its goods have left, so what was reserved leaves the stock. Fulfilling it again is no error. */

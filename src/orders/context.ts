@@ -8,8 +8,10 @@ import { createOrderUseCase, type CreateOrderOptions } from './createOrder';
 import { stockRepliesAtOnce, stockReplyHandlers } from './handlers';
 import { isDecided } from './order';
 import { newOrderHandlers } from './newOrders';
+import { orderCommandHandlers } from './orderCommands';
 import { nameProducts, placeOrdersUseCase, type ProductNames } from './placeOrders';
 import { findOrders, listOrders, pendingOrders, readTimelines, type OrderFilter } from './readOrders';
+import { ordersRpc } from './rpc';
 import { startWatchdog, type Watchdog, type WatchdogOptions } from './watchdog';
 
 export interface OrdersOptions extends Omit<CreateOrderOptions, 'database' | 'outbox'> {
@@ -30,21 +32,29 @@ export function createOrders(options: OrdersOptions) {
   const changing = { newId, tellAgainAfterMs: options.times.republishAfterMs };
   const closing = { outbox, changing, onChanged };
   const create = createOrderUseCase(options);
-  return {
-    create,
+  const newOrders = newOrderHandlers({ ...options, nameProducts: (wishes) => nameProducts(products, wishes) });
+  const doors = {
     place: placeOrdersUseCase(create, products),
     cancel: cancelOrderUseCase(closing),
     fulfil: fulfilOrderUseCase(closing),
     find: (ids: string[]) => findOrders(database, ids),
+  };
+  return {
+    create,
+    ...doors,
     list: (filter: OrderFilter, first: number, after?: string) => listOrders(database, filter, first, after),
     timelines: (ids: string[]) => readTimelines(database, ids),
     pending: () => pendingOrders(database),
     /** What places and decides orders, by queue. */
     handlers: {
       [queues.stockReplies]: stockReplyHandlers(changing, onChanged),
-      [queues.newOrders]: newOrderHandlers({ ...options, nameProducts: (wishes) => nameProducts(products, wishes) }),
+      [queues.newOrders]: newOrders,
+      [queues.orderCreateCommands]: newOrders,
+      [queues.orderUpdateCommands]: orderCommandHandlers(changing, onChanged),
     } as Record<string, Handlers>,
     decideAtOnce: { [queues.stockReplies]: stockRepliesAtOnce(changing, onChanged) } as Record<string, Decide>,
+    /** What orders answer over the broker. */
+    rpc: ordersRpc(doors),
     startWatchdog: (): Watchdog => startWatchdog({ outbox, log, changing, onChanged, ...options.watchdog }),
   };
 }

@@ -60,7 +60,10 @@ async function placedBefore(tx: Transaction, requests: Request[]): Promise<Map<R
 
 type Request = IncomingMessage<'OrderRequested'>;
 
-function wishOf({ order_id: idempotencyKey, user_id: customerId, order }: Request['body']): OrderWish {
+type RequestedOrder = Pick<EventOf<'OrderRequested'>, 'order_id' | 'user_id' | 'order'>;
+
+/** The order in our words; its sender's own id of it is the idempotency key. */
+export function wishOf({ order_id: idempotencyKey, user_id: customerId, order }: RequestedOrder): OrderWish {
   const items = order.map(({ product_id: productId, sku, name, quantity }) => ({ productId, sku, name, quantity }));
   return { customerId, idempotencyKey, items };
 }
@@ -91,7 +94,7 @@ function answerTo({ body: request }: Request, outcome: CreateOrderResult): Event
 }
 
 /** Where a fault stands in the message, which calls some things otherwise than our own input does. */
-function inTheirWords(path: string): string {
+export function inTheirWords(path: string): string {
   const words: Record<string, string> = {
     customerId: 'user_id',
     idempotencyKey: 'order_id',

@@ -64,6 +64,20 @@ const url = testRabbitmqUrl('test-2');
     await eventually(async () => (await statusesOf(ids)).CONFIRMED === 200);
   });
 
+  it('a gateway on its own asks the inventory role what there is, and says so when that gives no answer (S3.5, S3.8)', async () => {
+    const gateway = await start(['gateway']);
+    const product = await addProduct(gateway, 7);
+    const query = `{ stockAvailability(productIds: [${product}]) { productId available forSale } }`;
+    const { json } = await gateway.post({ query });
+    expect(json.errors).toMatchObject([{ extensions: { code: 'SERVICE_UNAVAILABLE' } }]);
+    const inventory = await start(['inventory']);
+    expect(await gateway.ask(query)).toEqual({ stockAvailability: [{ productId: product, available: 7, forSale: true }] });
+    const { values } = await inventory.ground.metrics.rpcServed.get();
+    expect(values.map(({ labels, value }) => [labels.queue, labels.outcome, value])).toEqual([
+      ['product_stock_check', 'answered', 1],
+    ]);
+  });
+
   it('two gateways, two orders and three inventories share the work and sell exactly the stock (S2.14)', async () => {
     const roles = [['gateway'], ['gateway'], ['orders'], ['orders'], ['inventory'], ['inventory'], ['inventory']] as const;
     const started = await Promise.all(roles.map((names) => start(names)));

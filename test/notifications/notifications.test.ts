@@ -61,7 +61,7 @@ describe.each(brokers)('notifications, broker %s', (_name, open) => {
   };
   const said = (orderId: string) => lines.filter((line) => line.orderId === orderId).map((line) => line.msg);
 
-  it('a customer hears every change of its own orders, a rejection too, and nothing of others (S1.4, S1.6, S1.18)', async () => {
+  it('a customer hears every change of its own orders, a rejection too, and nothing of others (S1.4, S1.6, S1.18, S3.4)', async () => {
     const mine = await listen(exchanges.notifications, 'client.CUST-mine.order.#');
     const [confirmed, rejected] = [await place('CUST-mine', 1), await place('CUST-mine', 99)];
     await place('CUST-other', 1);
@@ -92,7 +92,7 @@ describe.each(brokers)('notifications, broker %s', (_name, open) => {
     expect(spoken).toContainEqual(expect.stringMatching(/is cancelled: Cancelled on request$/));
   });
 
-  it('a further subscriber binds its own queue and hears all, with no change to anybody (S4.3)', async () => {
+  it('a further subscriber binds its own queue and hears all, with no change to anybody (S3.3, S4.3)', async () => {
     const heard = await listen(exchanges.orderEvents, '');
     const id = await place('CUST-further', 1);
     const ofIt = () => heard.filter(({ body }) => body.order_id === id).map(({ body }) => body.event);

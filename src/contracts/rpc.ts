@@ -1,0 +1,98 @@
+import { z } from 'zod';
+
+import { orderId, productId, quantity, rejectionCode, requestedLine, text } from './events';
+import { orderStatus } from './orderStatus';
+
+/** A question and its answer. It is asked in a queue of its own; what else it takes to be answered stands in AMQP's `reply_to` and `correlation_id`. */
+export interface Rpc<Request extends z.ZodType = z.ZodType, Reply extends z.ZodType = z.ZodType> {
+  queue: string;
+  request: Request;
+  reply: Reply;
+}
+export type RequestOf<R extends Rpc> = z.infer<R['request']>;
+export type ReplyOf<R extends Rpc> = z.infer<R['reply']>;
+
+/** How an order stands, in the three words of those who ask by RPC: under way, good, or nothing came of it. */
+export const outwardStatus = z.enum(['PROCESSING', 'SUCCESS', 'FAILED']);
+export type OutwardStatus = z.infer<typeof outwardStatus>;
+
+/** What is asked of orders is answered by how the order stands, or by why it could not be done. */
+const orderReply = z.object({
+  status: outwardStatus,
+  /** Our id of the order; the one that was asked for when there is none. */
+  order_id: z.string(),
+  /** The asker's own id of the order that it asked to place. */
+  reference: z.string().optional(),
+  /** How it stands in our own words; absent when there is no order. */
+  order_status: orderStatus.optional(),
+  version: z.int().optional(),
+  message: z.string(),
+  /** Why it was cancelled, or not done. */
+  code: z.string().optional(),
+  fields: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })).optional(),
+});
+
+/** A line of a stock check; `code` says what stands in its way, and its absence that nothing does. */
+const checkedLine = z.object({
+  product_id: z.int(),
+  requested: z.int(),
+  available: z.int().min(0),
+  code: rejectionCode.optional(),
+});
+
+export type CheckedLine = z.infer<typeof checkedLine>;
+
+/** Every question that can be asked over AMQP, once. Fields that are not known are ignored, in questions and in answers. */
+export const rpcs = {
+  /** Could these lines be had at this moment? Holds nothing: only an order does. */
+  stockCheck: {
+    queue: 'product_stock_check',
+    request: z.looseObject({
+      items: z
+        .array(z.looseObject({ product_id: productId, quantity: quantity.optional() }))
+        .min(1)
+        .max(1_000),
+    }),
+    reply: z.object({ status: outwardStatus.exclude(['PROCESSING']), items: z.array(checkedLine) }),
+  },
+  /** Sets the units on hand to a count, if they still are what the asker believed: so that asking twice changes them once. */
+  stockUpdate: {
+    queue: 'product_stock_update',
+    request: z.looseObject({
+      product_id: productId,
+      on_hand: z.int(),
+      compare_on_hand: z.int(),
+      reason: z.enum(['RECEIVED', 'RETURNED', 'CORRECTION', 'DAMAGED', 'LOST', 'OTHER']).default('OTHER'),
+      reference: text(200).optional(),
+    }),
+    reply: z.object({
+      status: outwardStatus.exclude(['PROCESSING']),
+      product_id: z.int(),
+      on_hand: z.int().optional(),
+      reserved: z.int().optional(),
+      available: z.int().optional(),
+      message: z.string(),
+      code: z.string().optional(),
+    }),
+  },
+  /** Places an order; the asker's own id of it is its idempotency key, as in OrderRequested. */
+  orderCreate: {
+    queue: 'order_create',
+    request: z.looseObject({ order_id: orderId, user_id: text(100), order: z.array(requestedLine).min(1).max(1_000) }),
+    reply: orderReply,
+  },
+  /** How does an order stand? */
+  orderStatus: { queue: 'order_status', request: z.looseObject({ order_id: orderId }), reply: orderReply },
+  /** Cancels or fulfils an order. */
+  orderStatusUpdate: {
+    queue: 'order_status_update',
+    request: z.looseObject({ order_id: orderId, status: z.enum(['CANCELLED', 'FULFILLED']), reason: text(500).optional() }),
+    reply: orderReply,
+  },
+} as const satisfies Record<string, Rpc>;
+
+/** The answer to what could not be answered. BAD_REQUEST: it never can be. The others: ask again later. */
+export const rpcRefusal = z.looseObject({
+  error: z.looseObject({ code: z.enum(['BAD_REQUEST', 'UNAVAILABLE', 'INTERNAL']), message: z.string() }),
+});
+export type RpcRefusalCode = z.infer<typeof rpcRefusal>['error']['code'];
