@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { buildSchema, type ClassType } from 'type-graphql';
 
+import { AccountResolver, createAccounts, type AccountsContext } from './accounts';
 import { type Config } from './config';
 import { queues, rpcs, type EventType } from './contracts';
 import { type Database } from './database';
@@ -26,7 +27,7 @@ import { watch } from './watch';
  * The roles a process can play. Embedded is all of them in one process; distributed is one process each, any number of each.
  * They share nothing but the database and the broker.
  */
-export const roleNames = ['gateway', 'orders', 'inventory', 'notifications'] as const;
+export const roleNames = ['gateway', 'orders', 'inventory', 'accounts', 'notifications'] as const;
 export type RoleName = (typeof roleNames)[number];
 
 /** What every role stands on. */
@@ -86,6 +87,7 @@ export async function seed(ground: Ground): Promise<{ value: SeedOutcome; detail
 interface House extends Ground {
   orders: OrdersContext;
   inventory: InventoryContext;
+  accounts: AccountsContext;
   notifications: NotificationsContext;
   operations: OperationsContext;
   /** Asks other roles. */
@@ -98,12 +100,14 @@ function buildHouse(ground: Ground): House {
   const relays = {
     orders: relayOf('orders', ground),
     inventory: relayOf('inventory', ground),
+    accounts: relayOf('accounts', ground),
     notifications: relayOf('notifications', ground),
   };
   const outboxOf = (schema: OutboxSchema) =>
     createOutbox({ database, schema, leaseMs: LEASE_MS, handOver: (rows) => relays[schema].handOver(rows) });
   const { CURRENCY: currency } = config;
   const inventory = createInventory({ database, outbox: outboxOf('inventory'), currency, newId });
+  const accounts = createAccounts({ database, outbox: outboxOf('accounts'), currency, newId });
   const orders = createOrders({
     ...{ database, outbox: outboxOf('orders'), currency, newId, log, metrics },
     times: { deadlineMs: config.ORDER_DEADLINE_SECONDS * 1000, republishAfterMs: config.ORDER_REPUBLISH_SECONDS * 1000 },
@@ -120,10 +124,10 @@ function buildHouse(ground: Ground): House {
     products: { idsBySku: inventory.productIdsBySku, idsByName: inventory.productIdsByName },
   });
   const notifications = createNotifications({ ...ground, ...notifying(config), randomBytes });
-  const expected = expectedBy({ ...orders.handlers, ...inventory.handlers, ...notifications.handlers });
+  const expected = expectedBy({ ...orders.handlers, ...inventory.handlers, ...accounts.handlers, ...notifications.handlers });
   const operations = createOperations({ database, broker: ground.broker, log, newId, expected });
   const rpc = new RpcClient({ ...ground, deadlineMs: 2_000, waitingMax: 1_000 });
-  return { ...ground, orders, inventory, notifications, operations, relays, rpc };
+  return { ...ground, orders, inventory, accounts, notifications, operations, relays, rpc };
 }
 
 /** How customers are told, out of the configuration. */
@@ -179,6 +183,7 @@ const outboxesOf: Record<RoleName, OutboxSchema[]> = {
   gateway: ['orders', 'inventory'],
   orders: ['orders'],
   inventory: ['inventory'],
+  accounts: ['accounts'],
   notifications: ['notifications'],
 };
 
@@ -221,6 +226,7 @@ const consuming: Record<RoleName, (house: House) => Promise<(() => Promise<void>
     const dispatcher = await begun(house.notifications.dispatcher());
     return [dispatcher, ...(await consume(house, 'notifications', house.notifications))];
   },
+  accounts: (house) => consume(house, 'accounts', house.accounts),
 };
 
 async function begun(worker: { start(): Promise<void>; stop(): Promise<void> }) {
@@ -291,11 +297,12 @@ async function openDoors(names: readonly RoleName[], house: House) {
 }
 
 async function graphqlDoor(names: readonly RoleName[], house: House) {
-  const { orders, inventory, operations, notifications, config, log, metrics } = house;
+  const { orders, inventory, accounts, operations, notifications, config, log, metrics } = house;
   const production = config.NODE_ENV === 'production';
   const schema = await buildGraphqlSchema(
     new OrderResolver(orders),
     new ProductResolver(inventory, names.includes('inventory') ? inventory.checkStock : stockCheckOver(house)),
+    new AccountResolver(accounts),
     new DeadLetterResolver(operations),
     new NotificationResolver(notifications),
   );
@@ -335,10 +342,12 @@ function restDoor({ orders, inventory, config, log }: House) {
 }
 
 /** The schema of all contexts; zod checks the inputs, so type-graphql does not. */
-export function buildGraphqlSchema(...resolvers: [OrderResolver, ProductResolver, DeadLetterResolver, NotificationResolver]) {
+export function buildGraphqlSchema(
+  ...resolvers: [OrderResolver, ProductResolver, AccountResolver, DeadLetterResolver, NotificationResolver]
+) {
   const instances = new Map<unknown, object>(resolvers.map((resolver) => [resolver.constructor, resolver]));
   return buildSchema({
-    resolvers: [OrderResolver, ProductResolver, DeadLetterResolver, NotificationResolver],
+    resolvers: [OrderResolver, ProductResolver, AccountResolver, DeadLetterResolver, NotificationResolver],
     container: { get: (resolver: ClassType) => instances.get(resolver) },
     validate: false,
   });

@@ -74,7 +74,8 @@ export const auditChecks: readonly AuditCheck[] = [
     breaks: (scope) => sql`
       SELECT aggregate_id || ': ' || type || ' not published since ' || created_at AS line
       FROM (
-        SELECT * FROM orders.outbox UNION ALL SELECT * FROM inventory.outbox UNION ALL SELECT * FROM notifications.outbox
+        SELECT * FROM orders.outbox UNION ALL SELECT * FROM inventory.outbox UNION ALL SELECT * FROM accounts.outbox
+        UNION ALL SELECT * FROM notifications.outbox
       ) AS waiting
       WHERE aggregate_id IN (${ourIds(scope)}) OR aggregate_id = ANY(${scope.foreign.map((order) => order.orderId)}::text[])`,
   },

@@ -46,6 +46,7 @@ export function createBooks() {
     outbox: {
       orders: new Table<OutboxRowWithLease>('orders outbox'),
       inventory: new Table<OutboxRowWithLease>('inventory outbox'),
+      accounts: new Table<OutboxRowWithLease>('accounts outbox'),
       notifications: new Table<OutboxRowWithLease>('notifications outbox'),
     } satisfies Record<OutboxSchema, unknown>,
   };

@@ -36,6 +36,7 @@ export async function startHouse(roles: readonly Role[], ground: Ground): Promis
   const relays = {
     orders: relayOf('orders', ground),
     inventory: relayOf('inventory', ground),
+    accounts: relayOf('accounts', ground),
     notifications: relayOf('notifications', ground),
   };
   const outboxes = { orders: outboxOf('orders', ground, relays), inventory: outboxOf('inventory', ground, relays) };

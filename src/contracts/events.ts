@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { orderStatus } from './orderStatus';
+import { orderStatus, paymentMethod } from './orderStatus';
 
 /** The largest whole number that Postgres' integer and GraphQL's Int both hold. */
 export const INT_MAX = 2_147_483_647;
@@ -37,16 +37,22 @@ export const rejectedLine = z.looseObject({
   available: z.int().min(0),
   code: rejectionCode,
 });
-/** Why an order was cancelled; the last two are not inventory's to say. */
+/** Why an order was cancelled; the last three are not inventory's to say. */
 export const cancellationCode = z.enum([...rejectionCode.options, 'PAYMENT_DECLINED', 'EXPIRED', 'REQUESTED']);
+/** Why a payment was not taken. EXPIRED: the order's time was over before it was. */
+export const declineCode = z.enum(['INSUFFICIENT_FUNDS', 'NO_ACCOUNT', 'OTHER_CURRENCY', 'EXPIRED']);
 
 const lines = z.array(orderLine).min(1).max(1_000);
+const currency = z.string().length(3);
+const customerId = text(100);
+/** What both questions about a payment that is to end are about. */
+const payment = { order_id: orderId, customer_id: customerId };
 const product = {
   product_id: productId,
   sku: z.string(),
   name: z.string(),
   price: minorUnits,
-  currency: z.string().length(3),
+  currency,
   active: z.boolean(),
 };
 
@@ -64,6 +70,8 @@ export const events = {
     /** The customer. */
     user_id: text(100),
     order: z.array(requestedLine).min(1).max(1_000),
+    /** BALANCE to have it paid from the customer's balance. Any text: what is not known is refused, and answered. */
+    payment: z.string().max(1_000).optional(),
   }),
   /** An order to be cancelled or fulfilled, asked for by message; bare as well. */
   OrderChangeRequested: z.looseObject({
@@ -81,6 +89,17 @@ export const events = {
     message: z.string(),
     fields: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })).optional(),
   }),
+  /** Every line is held, and accounts is asked for the total. Only an order with a payment comes by here. */
+  OrderReserved: z.looseObject({
+    event: z.literal('OrderReserved'),
+    order_id: orderId,
+    customer_id: customerId,
+    version: z.int().optional(),
+    payment: paymentMethod.optional(),
+    items: z.array(reservedLine).optional(),
+    total: minorUnits,
+    currency,
+  }),
   OrderConfirmed: z.looseObject({
     event: z.literal('OrderConfirmed'),
     order_id: orderId,
@@ -88,7 +107,7 @@ export const events = {
     version: z.int(),
     items: z.array(reservedLine),
     total: minorUnits,
-    currency: z.string().length(3),
+    currency,
   }),
   OrderUpdated: z.looseObject({
     event: z.literal('OrderUpdated'),
@@ -126,7 +145,7 @@ export const events = {
     code: cancellationCode.optional(),
     reason: z.string().optional(),
     total: minorUnits.optional(),
-    currency: z.string().length(3).optional(),
+    currency: currency.optional(),
   }),
   StockReserved: z.looseObject({ event: z.literal('StockReserved'), order_id: orderId, items: z.array(reservedLine).min(1) }),
   StockRejected: z.looseObject({
@@ -138,6 +157,27 @@ export const events = {
   }),
   StockReleased: z.looseObject({ event: z.literal('StockReleased'), order_id: orderId, items: z.array(orderLine) }),
   StockCommitted: z.looseObject({ event: z.literal('StockCommitted'), order_id: orderId, items: z.array(orderLine) }),
+  /** A command: take no payment for this order any more, unless it is taken already; and say which. */
+  VoidPayment: z.looseObject({ event: z.literal('VoidPayment'), ...payment }),
+  /** A command: the order is off. Give back what was taken for it, and take nothing any more. */
+  RefundPayment: z.looseObject({ event: z.literal('RefundPayment'), ...payment }),
+  PaymentCaptured: z.looseObject({ event: z.literal('PaymentCaptured'), ...payment, amount: minorUnits, currency }),
+  PaymentDeclined: z.looseObject({
+    event: z.literal('PaymentDeclined'),
+    order_id: orderId,
+    customer_id: customerId.optional(),
+    /** Absent in the answers of a plainer accounts service than ours. */
+    code: declineCode.optional(),
+    reason: text(1_000),
+  }),
+  /** The answer to RefundPayment, each time it is told: what the customer has back. 0 when nothing had been taken. */
+  PaymentRefunded: z.looseObject({
+    event: z.literal('PaymentRefunded'),
+    order_id: orderId,
+    customer_id: customerId.optional(),
+    amount: minorUnits,
+    currency: currency.optional(),
+  }),
   StockChanged: z.looseObject({
     event: z.literal('StockChanged'),
     product_id: productId,
@@ -158,4 +198,5 @@ export type EventOf<T extends EventType> = z.infer<(typeof events)[T]>;
 /** Any event body: a union told apart by `event`. */
 export type AnyEvent = { [T in EventType]: EventOf<T> }[EventType];
 export type RejectedLine = z.infer<typeof rejectedLine>;
+export type DeclineCode = z.infer<typeof declineCode>;
 export type CancellationCode = z.infer<typeof cancellationCode>;

@@ -1,5 +1,6 @@
 /** The amount in major units as text, such as "19.99": for showing, not for counting. */
 export function decimalOf(minorUnits: number, currency: string): string {
+  if (minorUnits < 0) return `-${decimalOf(-minorUnits, currency)}`;
   const digits = fractionDigits(currency);
   if (digits === 0) return String(minorUnits);
   const text = String(minorUnits).padStart(digits + 1, '0');

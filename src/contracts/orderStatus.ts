@@ -11,3 +11,7 @@ export const statusInWords: Record<OrderStatus, string> = {
   FULFILLED: 'Order fulfilled. The goods are on their way.',
   CANCELLED: 'Order cancelled.',
 };
+
+/** How an order is paid through the shop: not at all, or from its customer's balance before it is confirmed. */
+export const paymentMethod = z.enum(['NONE', 'BALANCE']);
+export type PaymentMethod = z.infer<typeof paymentMethod>;

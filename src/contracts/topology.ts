@@ -3,11 +3,14 @@
 export const exchanges = {
   orders: 'orders',
   inventory: 'inventory',
+  accounts: 'accounts',
   orderEvents: 'order_events',
   stockEvents: 'stock_events',
   notifications: 'notification_exchange',
   newOrders: 'new_orders_exchange',
   unrouted: 'unrouted',
+  /** Where a command goes: straight into the queue that its key names. */
+  commands: '',
   deadLetters: 'dead_letters',
 } as const;
 
@@ -20,6 +23,12 @@ export const queues = {
   orderFulfilled: 'order.fulfilled.inventory',
   /** What decides an order, and what says that its closing was heard: the answers of inventory. */
   stockReplies: 'stock.replies.orders',
+  /** What accounts must answer: a total to be taken. */
+  orderReserved: 'order.reserved.accounts',
+  /** What accounts must end: payments that are overdue, or whose order is off. */
+  paymentClosings: 'payment.closings.accounts',
+  /** What decides an order that waits for its payment, and what says that its refund was heard: the answers of accounts. */
+  paymentReplies: 'payment.replies.orders',
   /** Orders placed by message. */
   newOrders: 'new_orders_queue',
   /** Commands on the default exchange: place an order, as in `newOrders`. */
@@ -37,6 +46,7 @@ export const queues = {
 /** Where each event goes; what stands in braces is filled in from its body. `mandatory`: an event that some role must act on, so a missing binding is a fault and not a choice. */
 export const routes = {
   OrderCreated: { exchange: exchanges.orders, key: 'order.created', mandatory: true },
+  OrderReserved: { exchange: exchanges.orders, key: 'order.reserved', mandatory: true },
   OrderConfirmed: { exchange: exchanges.orders, key: 'order.confirmed', mandatory: false },
   OrderUpdated: { exchange: exchanges.orders, key: 'order.updated', mandatory: false },
   OrderCancelled: { exchange: exchanges.orders, key: 'order.cancelled', mandatory: true },
@@ -49,6 +59,11 @@ export const routes = {
   StockRejected: { exchange: exchanges.inventory, key: 'stock.rejected', mandatory: true },
   StockReleased: { exchange: exchanges.inventory, key: 'stock.released', mandatory: true },
   StockCommitted: { exchange: exchanges.inventory, key: 'stock.committed', mandatory: true },
+  VoidPayment: { exchange: exchanges.commands, key: queues.paymentClosings, mandatory: true },
+  RefundPayment: { exchange: exchanges.commands, key: queues.paymentClosings, mandatory: true },
+  PaymentCaptured: { exchange: exchanges.accounts, key: 'payment.captured', mandatory: true },
+  PaymentDeclined: { exchange: exchanges.accounts, key: 'payment.declined', mandatory: true },
+  PaymentRefunded: { exchange: exchanges.accounts, key: 'payment.refunded', mandatory: true },
   StockChanged: { exchange: exchanges.inventory, key: 'stock.changed', mandatory: false },
   ProductCreated: { exchange: exchanges.inventory, key: 'product.created', mandatory: false },
   ProductUpdated: { exchange: exchanges.inventory, key: 'product.updated', mandatory: false },

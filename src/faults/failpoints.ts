@@ -45,6 +45,33 @@ export const failpoints = [
   { name: 'order.fulfilled.inventory.written', place: 'In the transaction: what left the stock is written; the commit is next.' },
   { name: 'order.fulfilled.inventory.committed', place: 'What left the stock is committed; no fulfilment is acked.' },
   { name: 'order.fulfilled.inventory.acked', place: 'The acks of these fulfilments have left the process.' },
+  { name: 'order.reserved.accounts.starting', place: 'Totals are in hand; the transaction that takes them has not begun.' },
+  {
+    name: 'capturePayments.inserted',
+    place: 'In the transaction: payments are inserted, which is our inbox; no balance has changed.',
+  },
+  { name: 'capturePayments.booked', place: 'In the transaction: balances and entries are written; the answers are not.' },
+  { name: 'order.reserved.accounts.written', place: 'In the transaction: all is written, the answers too; the commit is next.' },
+  { name: 'order.reserved.accounts.committed', place: 'What was taken is committed; no order is acked.' },
+  { name: 'order.reserved.accounts.acked', place: 'The acks of these orders have left the process.' },
+  {
+    name: 'payment.closings.accounts.starting',
+    place: 'Refunds are in hand; the transaction that gives the money back has not begun.',
+  },
+  { name: 'closePayments.booked', place: 'In the transaction: the money is back; the payments still stand as CAPTURED.' },
+  { name: 'payment.closings.accounts.written', place: 'In the transaction: what is given back is written; the commit is next.' },
+  { name: 'payment.closings.accounts.committed', place: 'The refunds are committed; none is acked.' },
+  { name: 'payment.closings.accounts.acked', place: 'The acks of these refunds have left the process.' },
+  {
+    name: 'payment.replies.orders.starting',
+    place: 'Answers of accounts are in hand; the transaction that decides the orders has not begun.',
+  },
+  {
+    name: 'payment.replies.orders.written',
+    place: 'In the transaction: what the payments decide is written; the commit is next.',
+  },
+  { name: 'payment.replies.orders.committed', place: 'What the payments decide is committed; no answer is acked.' },
+  { name: 'payment.replies.orders.acked', place: 'The acks of these answers of accounts have left the process.' },
   {
     name: 'closeReservation.moved',
     place: 'In the transaction: counters went back or out; the reservations still stand as ACTIVE.',

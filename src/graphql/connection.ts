@@ -81,6 +81,11 @@ export function readCursor(cursor: string): string {
   return text.slice(2);
 }
 
+/** The key of a cursor that counts down. One that was tampered with leads nowhere, not into an error of the database. */
+export function cursorBigInt(key: string | undefined): bigint | undefined {
+  return key === undefined ? undefined : BigInt(/^\d{1,18}$/.exec(key)?.[0] ?? 0);
+}
+
 /** The request cannot be understood as it stands; `field` says where. */
 export function badInput(field: string, message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', field } });

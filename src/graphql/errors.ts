@@ -24,7 +24,9 @@ registerEnumType(ErrorCode, {
     VALIDATION_FAILED: { description: 'The input breaks a rule; `fields` says which and where.' },
     UNKNOWN_ORDER: { description: 'There is no order with this id.' },
     UNKNOWN_PRODUCT: { description: 'There is no product with this id or sku.' },
-    IDEMPOTENCY_CONFLICT: { description: 'The idempotency key was used before, for another order.' },
+    IDEMPOTENCY_CONFLICT: {
+      description: 'The idempotency key was used before, for another order; or the reference, for another deposit.',
+    },
     ORDER_STATE_CONFLICT: { description: "The order's status does not allow this." },
     SKU_TAKEN: { description: 'Another product has this sku.' },
     STOCK_BELOW_RESERVED: { description: 'Units that are promised to orders cannot be taken away.' },

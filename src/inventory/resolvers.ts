@@ -1,7 +1,7 @@
 import { Arg, Args, Ctx, FieldResolver, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 
 import { INT_MAX } from '../contracts';
-import { badInput, PageArgs, pageOf, ValidationError } from '../graphql';
+import { badInput, cursorBigInt, PageArgs, pageOf, ValidationError } from '../graphql';
 import { type RequestContext } from '../observability';
 import { type InventoryContext } from './context';
 import { type CheckStock, type ProductKey } from './readProducts';
@@ -146,8 +146,4 @@ function oneOf(): ValidationError {
 /** A cursor that was tampered with leads nowhere, not into an error of the database. */
 function cursorNumber(cursor: string | undefined): number | undefined {
   return cursor === undefined ? undefined : Math.min(INT_MAX, Number(/^\d{1,10}$/.exec(cursor)?.[0] ?? INT_MAX));
-}
-
-function cursorBigInt(cursor: string | undefined): bigint | undefined {
-  return cursor === undefined ? undefined : BigInt(/^\d{1,18}$/.exec(cursor)?.[0] ?? 0);
 }

@@ -8,7 +8,7 @@ export interface OutboxRow extends StoredMessage {
 }
 
 /** The contexts that have an outbox; each keeps it in its own Postgres schema. */
-export type OutboxSchema = 'orders' | 'inventory' | 'notifications';
+export type OutboxSchema = 'orders' | 'inventory' | 'accounts' | 'notifications';
 
 /** One statement for any number of messages: raw, because Prisma's createMany costs ten times as much and returns no rows. */
 export async function append(

@@ -70,7 +70,7 @@ it('prints its first screen line by line, and takes the first order', async () =
    ✔ migrate    4 migrations applied <time>
    ✔ broker     in process (set RABBITMQ_URL for RabbitMQ) <time>
    ✔ seed       24 products added, 1105 units; 0 were there <time>
-   ✔ roles      gateway, orders, inventory, notifications <time>
+   ✔ roles      gateway, orders, inventory, accounts, notifications <time>
 
      GraphQL    http://127.0.0.1:<port>/graphql   (a playground, in a browser)
      REST       http://127.0.0.1:<port>/openapi.json   (describes it)

@@ -14,6 +14,7 @@ import {
   validate,
 } from 'graphql';
 
+import { AccountResolver, type AccountsContext } from '../../src/accounts';
 import { ErrorCode } from '../../src/graphql';
 import { playgroundTabs } from '../../src/gateway/playgroundTabs';
 import { ProductResolver, type InventoryContext } from '../../src/inventory';
@@ -30,6 +31,7 @@ beforeAll(async () => {
   schema = await buildGraphqlSchema(
     new OrderResolver({} as OrdersContext),
     new ProductResolver({} as InventoryContext),
+    new AccountResolver({} as AccountsContext),
     new DeadLetterResolver({} as OperationsContext),
     new NotificationResolver({} as NotificationsContext),
   );
