@@ -3,7 +3,7 @@ import { buildSchema, type ClassType } from 'type-graphql';
 
 import { AccountResolver, createAccounts, type AccountsContext } from './accounts';
 import { type Config } from './config';
-import { queues, rpcs, type EventType } from './contracts';
+import { rpcs, type EventType } from './contracts';
 import { type Database } from './database';
 import { createGraphql, playgroundRoutes, probeRoutes, restRoutes, startHttpServer } from './gateway';
 import {
@@ -120,7 +120,7 @@ function buildHouse(ground: Ground): House {
       concurrencyMax: ground.embedded ? 1 : 2,
     },
     room: () => relays.orders.room(),
-    watchdog: { intervalMs: 1_000, batchSizeMax: 500, queued: () => ordersQueued(ground.broker) },
+    watchdog: { intervalMs: 1_000, batchSizeMax: 500, queued: (queue) => queuedIn(ground.broker, queue) },
     products: { idsBySku: inventory.productIdsBySku, idsByName: inventory.productIdsByName },
   });
   const notifications = createNotifications({ ...ground, ...notifying(config), randomBytes });
@@ -156,9 +156,9 @@ function expectedBy(handlers: Record<string, Handlers>): Record<string, EventTyp
 }
 
 /** Asked of a broker that is away, the depth of a queue would take its whole timeout. */
-async function ordersQueued(broker: Broker): Promise<number> {
+async function queuedIn(broker: Broker, queue: string): Promise<number> {
   if (broker.status().state !== 'ready') return Infinity;
-  return (await broker.depth(queues.orderCreated))?.ready ?? 0;
+  return (await broker.depth(queue))?.ready ?? 0;
 }
 
 /** As long as the broker's confirm timeout: a later confirm costs a repetition, and a dead process's events wait no longer. */

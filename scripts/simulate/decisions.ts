@@ -12,7 +12,7 @@ export async function standing(database: Database, customers: AuditScope['custom
   const [row] = await database.$queryRaw<Standing[]>`
     SELECT count(*) FILTER (WHERE status IN ('CONFIRMED', 'FULFILLED'))::int AS confirmed,
            count(*) FILTER (WHERE status = 'CANCELLED')::int AS cancelled,
-           count(*) FILTER (WHERE status = 'PENDING')::int AS pending
+           count(*) FILTER (WHERE status IN ('PENDING', 'RESERVED'))::int AS pending
     FROM orders.orders WHERE ${isOurs({ customers })}`;
   return row!;
 }
@@ -61,7 +61,8 @@ export async function decisionTimes(database: Database, customers: AuditScope['c
     FROM orders.orders WHERE ${isOurs({ customers })}`;
   const byMs = await database.$queryRaw<{ ms: number; orders: number }[]>`
     SELECT round(extract(epoch FROM history.at - orders.created_at) * 1000)::int AS ms, count(*)::int AS orders
-    FROM orders.orders JOIN orders.order_history AS history ON history.order_id = orders.id AND history.from_status = 'PENDING'
+    FROM orders.orders JOIN orders.order_history AS history ON history.order_id = orders.id AND history.from_status IN ('PENDING', 'RESERVED')
+      AND history.to_status <> 'RESERVED'
     WHERE ${isOurs({ customers })}
     GROUP BY 1 ORDER BY 1`;
   return { settledInSeconds: span!.settled, placedInSeconds: span!.placed, byMs };

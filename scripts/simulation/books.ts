@@ -1,4 +1,6 @@
-import { type MovementKind, type ReservationStatus } from '../../src/database';
+import { type Balance, type Payment } from '../../src/accounts/payment';
+import { type PaymentMethod } from '../../src/contracts';
+import { type EntryKind, type MovementKind, type ReservationStatus } from '../../src/database';
 import { type OutboxSchema } from '../../src/messaging';
 import { type CancellationReason, type OrderStatus } from '../../src/orders/order';
 import { type OutboxRow } from '../../src/messaging/outboxRows';
@@ -40,9 +42,13 @@ export function createBooks() {
     /** The id of the order that holds a key of a customer: the unique index. */
     orderKeys: new Table<string>('key'),
     closings: new Table<ClosingRow>('closing'),
+    refunds: new Table<ClosingRow>('refund'),
     stock: new Table<StockRow>('stock'),
     movements: new Table<MovementRow>('movement'),
     reservations: new Table<ReservationRow>('reservation'),
+    accounts: new Table<Balance>('account'),
+    entries: new Table<EntryRow>('entry'),
+    payments: new Table<Payment>('payment'),
     outbox: {
       orders: new Table<OutboxRowWithLease>('orders outbox'),
       inventory: new Table<OutboxRowWithLease>('inventory outbox'),
@@ -72,6 +78,7 @@ export interface OrderRow {
   version: number;
   correlationId: string;
   currency: string;
+  payment: PaymentMethod;
   idempotencyKey: string | null;
   fingerprint: string | null;
   lines: Line[];
@@ -83,7 +90,7 @@ export interface OrderRow {
   watchAtMs: number;
 }
 
-/** A closed order that inventory has not answered for. */
+/** A closed order that inventory, or accounts, has not answered for. */
 export interface ClosingRow {
   orderId: string;
   closedAtMs: number;
@@ -112,6 +119,13 @@ export interface ReservationRow {
   status: ReservationStatus;
   answer: string | null;
   lines: Line[];
+}
+
+export interface EntryRow {
+  customerId: string;
+  kind: EntryKind;
+  amount: number;
+  orderId: string | null;
 }
 
 export interface OutboxRowWithLease extends OutboxRow {

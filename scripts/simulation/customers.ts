@@ -47,6 +47,7 @@ class Customers {
   async shop(number: number): Promise<void> {
     const input = {
       ...{ customerId: `customer-${below(3, this.random)}`, items: this.someLines() },
+      payment: this.chance(0.4) ? 'BALANCE' : null,
       idempotencyKey: this.chance(0.9) ? `key-${number}` : null,
     };
     const orderId = await this.order(input);

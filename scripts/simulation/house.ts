@@ -1,4 +1,4 @@
-import { queues } from '../../src/contracts';
+import { createAccounts } from '../../src/accounts/context';
 import { type Database } from '../../src/database';
 import { createInventory } from '../../src/inventory/context';
 import { Consumer, createOutbox, Relay, type Broker, type Outbox, type OutboxSchema } from '../../src/messaging';
@@ -32,6 +32,8 @@ export interface Ground {
 const LEASE_MS = 10_000;
 
 /** Starts the roles in the order of `roles.ts`: what publishes, what consumes. Resolves when they are up. */
+type Consuming = Pick<OrdersContext, 'handlers'> & Partial<Pick<OrdersContext, 'decideAtOnce'>>;
+
 export async function startHouse(roles: readonly Role[], ground: Ground): Promise<House> {
   const relays = {
     orders: relayOf('orders', ground),
@@ -39,15 +41,20 @@ export async function startHouse(roles: readonly Role[], ground: Ground): Promis
     accounts: relayOf('accounts', ground),
     notifications: relayOf('notifications', ground),
   };
-  const outboxes = { orders: outboxOf('orders', ground, relays), inventory: outboxOf('inventory', ground, relays) };
+  const outboxes = {
+    orders: outboxOf('orders', ground, relays),
+    inventory: outboxOf('inventory', ground, relays),
+    accounts: outboxOf('accounts', ground, relays),
+  };
   const inventory = createInventory({ ...ground, outbox: outboxes.inventory, currency: 'EUR' });
+  const accounts = createAccounts({ ...ground, outbox: outboxes.accounts, currency: 'EUR' });
   const orders = ordersOn(ground, outboxes.orders, () => relays.orders.room());
   const stops: (() => Promise<void>)[] = [];
   for (const schema of new Set(roles.flatMap((role) => outboxesOf[role]))) {
     await relays[schema].start();
     stops.push(() => relays[schema].stop());
   }
-  const consume = async ({ handlers: table, decideAtOnce }: OrdersContext | InventoryContext, outbox: Outbox) => {
+  const consume = async ({ handlers: table, decideAtOnce = {} }: Consuming, outbox: Outbox) => {
     for (const [queue, handlers] of Object.entries(table)) {
       const { batchSizeMax } = ground.settings;
       const consumer = new Consumer({ ...ground, queue, handlers, decideAtOnce: decideAtOnce[queue], outbox, batchSizeMax });
@@ -61,6 +68,7 @@ export async function startHouse(roles: readonly Role[], ground: Ground): Promis
     stops.push(() => watchdog.stop());
   }
   if (roles.includes('inventory')) await consume(inventory, outboxes.inventory);
+  if (roles.includes('accounts')) await consume(accounts, outboxes.accounts);
   const stop = async () => {
     for (const end of stops.reverse()) await end();
   };
@@ -74,14 +82,14 @@ function ordersOn(ground: Ground, outbox: Outbox, room: () => Promise<void>): Or
     ...ground,
     ...{ outbox, room, currency: 'EUR', times: { deadlineMs, republishAfterMs } },
     limits: { linesMax: 100, quantityMax: 1_000, batchSizeMax, concurrencyMax: ground.embedded ? 1 : 2 },
-    watchdog: { intervalMs: settings.watchIntervalMs, batchSizeMax, queued: () => ordersQueued(broker) },
+    watchdog: { intervalMs: settings.watchIntervalMs, batchSizeMax, queued: (queue) => queuedIn(broker, queue) },
     products: { idsBySku: () => Promise.resolve(new Map()), idsByName: () => Promise.resolve(new Map()) },
   });
 }
 
-async function ordersQueued(broker: Broker): Promise<number> {
+async function queuedIn(broker: Broker, queue: string): Promise<number> {
   if (broker.status().state !== 'ready') return Infinity;
-  return (await broker.depth(queues.orderCreated))?.ready ?? 0;
+  return (await broker.depth(queue))?.ready ?? 0;
 }
 
 function outboxOf(schema: OutboxSchema, { database }: Ground, relays: Record<OutboxSchema, Relay>): Outbox {
@@ -100,4 +108,5 @@ const outboxesOf: Record<Role, OutboxSchema[]> = {
   gateway: ['orders', 'inventory'],
   orders: ['orders'],
   inventory: ['inventory'],
+  accounts: ['accounts'],
 };

@@ -10,6 +10,8 @@ export interface Plan {
   orders: number;
   /** Units of each product, from the first id on. */
   stock: number[];
+  /** What each customer has to spend. The last has no account. */
+  balances: number[];
   /** For so long orders are placed and things go wrong; afterwards everything works, and must come to rest. */
   stormMs: number;
   database: DatabaseFaults;
@@ -18,7 +20,7 @@ export interface Plan {
   strokes: Partial<Record<Stroke, number>>;
 }
 
-export type Role = 'gateway' | 'orders' | 'inventory';
+export type Role = 'gateway' | 'orders' | 'inventory' | 'accounts';
 
 export interface Settings {
   sweepIntervalMs: number;
@@ -45,6 +47,7 @@ export const strokes = [
   'stray rejection',
   'replay',
   'stray expiry',
+  'stray payment answer',
 ] as const;
 export type Stroke = (typeof strokes)[number];
 
@@ -61,22 +64,26 @@ export function planOf(seed: number, ordersWanted?: number): Plan {
   const striking = strokes.filter(() => random() < 0.35);
   const broker = {
     ...{ lostPublication: some(0.2), lostConfirm: some(0.2), duplicate: some(0.3), latencyMaxMs: pick([0.5, 20, 500], random) },
-    // A rejection is taken for the last word of the one inventory there is: with a second, nobody would tell ours again to let go.
-    confirmedAndLost: striking.includes('stray rejection') ? 0 : some(0.1),
+    // A refusal is taken for the last word of the one inventory, and the one accounts, there is: with a second, nobody would tell
+    // ours again to let go.
+    confirmedAndLost: striking.some((stroke) => stroke === 'stray rejection' || stroke === 'stray payment answer')
+      ? 0
+      : some(0.1),
   };
   return {
     ...{ shape, orders, database, broker, processes: processesOf(shape, random), settings: settingsOf(random) },
     stock: Array.from({ length: 1 + below(6, random) }, () => pick([1, 3, 10, orders * 20], random)),
+    balances: [1_000_000, pick([500, 3_000], random)],
     stormMs: 5_000 + below(25_000, random),
     strokes: Object.fromEntries(striking.map((stroke) => [stroke, pick([2_000, 8_000, 20_000], random)])),
   };
 }
 
 function processesOf(shape: Plan['shape'], random: Random): Plan['processes'] {
-  if (shape === 'embedded') return [{ name: 'all', roles: ['gateway', 'orders', 'inventory'] }];
+  if (shape === 'embedded') return [{ name: 'all', roles: ['gateway', 'orders', 'inventory', 'accounts'] }];
   const some = (role: Role, most: number) =>
     Array.from({ length: 1 + below(most, random) }, (_, index) => ({ name: `${role}-${index + 1}`, roles: [role] }));
-  return [...some('gateway', 2), ...some('orders', 2), ...some('inventory', 2)];
+  return [...some('gateway', 2), ...some('orders', 2), ...some('inventory', 2), ...some('accounts', 2)];
 }
 
 function settingsOf(random: Random): Settings {

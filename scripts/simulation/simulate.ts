@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 
+import { isDecided } from '../../src/orders/order';
 import { openDoors, type Journal } from './customers';
 import { type Coverage } from './coverage';
 import { listen, silent } from './listener';
@@ -67,6 +68,7 @@ export async function simulate(seed: number, { orders }: SimulationOptions = {})
 
 function begin(world: World): Journal {
   fillShelves(world);
+  openAccounts(world);
   if (world.plan.shape === 'distributed') world.later(0, 'the broker opens', () => void world.broker.open());
   for (const spec of world.plan.processes) world.later(1, `${spec.name} is started`, () => world.start(spec));
   const journal = openDoors(world);
@@ -81,6 +83,14 @@ function fillShelves({ plan, database }: World): void {
     database.books.stock.put(String(productId), row);
     const movement = { productId, kind: 'INITIAL' as const, onHandDelta: onHand, reservedDelta: 0, orderId: null };
     database.books.movements.put(`initial ${productId}`, movement);
+  });
+}
+
+function openAccounts({ plan, database }: World): void {
+  plan.balances.forEach((balance, number) => {
+    const customerId = `customer-${number}`;
+    database.books.accounts.put(customerId, { customerId, balance, currency: 'EUR' });
+    database.books.entries.put(`deposit ${number}`, { customerId, kind: 'DEPOSIT', amount: balance, orderId: null });
   });
 }
 
@@ -107,15 +117,17 @@ function watch(world: World, journal: Journal, violations: Violation[]): void {
 function unrestOf(world: World, { busy }: Journal): string | undefined {
   const { plan, database, broker, running } = world;
   if (!world.isEverybodyUp()) return 'a process is not up';
-  const { outbox, orders, closings } = database.books;
+  const { outbox, orders, closings, refunds } = database.books;
   const unsettled = plan.shape === 'embedded' ? [...running.values()].at(0)!.broker.unsettled() : broker.inner.unsettled();
-  const pending = [...orders.values()].filter((order) => order.status === 'PENDING').length;
+  const undecided = [...orders.values()].filter(({ status }) => !isDecided(status)).length;
   const doing: [number, string][] = [
     [busy, 'customers wait'],
-    [pending, 'orders are PENDING'],
+    [undecided, 'orders are not decided'],
     [closings.size, 'closings are not answered'],
+    [refunds.size, 'refunds are not answered'],
     [outbox.orders.size, 'events wait in the outbox of orders'],
     [outbox.inventory.size, 'events wait in the outbox of inventory'],
+    [outbox.accounts.size, 'events wait in the outbox of accounts'],
     [unsettled + broker.underWay, 'messages are not settled'],
     [database.isWriting() ? 1 : 0, 'transaction is open'],
   ];

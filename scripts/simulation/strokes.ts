@@ -69,6 +69,7 @@ const strike: Record<Stroke, (world: World) => boolean | void> = {
     world.send(pick(world.published, world.scheduler.random));
   },
   'stray expiry': strayExpiry,
+  'stray payment answer': strayPaymentAnswer,
 };
 
 /** As SIGSTOP: all of it waits. After 15 s Postgres ends its transactions, and RabbitMQ hears no heartbeat. */
@@ -103,8 +104,9 @@ function restart(world: World): boolean | void {
 
 /** What no handler can make anything of; the envelope of it is in order. */
 function poison({ scheduler, newId }: World): Publication {
-  const { orderCreated, orderCancelled, orderFulfilled, stockReplies } = queues;
-  const routingKey = pick([orderCreated, orderCancelled, orderFulfilled, stockReplies], scheduler.random);
+  const { orderCreated, orderCancelled, orderFulfilled, stockReplies, orderReserved, paymentClosings, paymentReplies } = queues;
+  const ofStock = [orderCreated, orderCancelled, orderFulfilled, stockReplies];
+  const routingKey = pick([...ofStock, orderReserved, paymentClosings, paymentReplies], scheduler.random);
   const body = pick(
     ['', '{', '[]', '{"event":"Nonsense"}', '{"event":"OrderCreated","order_id":"ORD-1","items":[]}'],
     scheduler.random,
@@ -136,9 +138,31 @@ function strayExpiry(world: World): boolean | void {
         newId: world.newId,
         tellAgainAfterMs: world.plan.settings.republishAfterMs,
       });
-      return { result: undefined, messages: outcome?.message ? [outcome.message] : [] };
+      return { result: undefined, messages: outcome?.messages ?? [] };
     });
     expiry.catch(() => undefined);
+  });
+}
+
+/**
+ * Another accounts service, or an older one, answers for an order without having been asked. It never takes the right sum: for an
+ * order that waits for its payment that is a message nobody can act on.
+ */
+function strayPaymentAnswer(world: World): boolean | void {
+  const orderId = anyOrder(world);
+  if (orderId === undefined) return false;
+  const body = pick<object>(
+    [
+      { event: 'PaymentCaptured', order_id: orderId, customer_id: 'customer-0', amount: 1, currency: 'EUR' },
+      { event: 'PaymentDeclined', order_id: orderId, reason: 'no account' },
+      { event: 'PaymentRefunded', order_id: orderId, amount: 0 },
+    ],
+    world.scheduler.random,
+  );
+  const properties = { messageId: `poison-${world.newId()}`, type: 'stray payment answer', headers: {} };
+  world.send({
+    ...{ exchange: '', routingKey: queues.paymentReplies, body: Buffer.from(JSON.stringify(body)), properties },
+    mandatory: true,
   });
 }
 

@@ -3,6 +3,7 @@ import type * as failpointsModule from '../../src/faults/failpoints';
 import type * as orderModule from '../../src/orders/order';
 import { substitute } from '../substitute';
 import { listener } from './listener';
+import { substituteAccountRows } from './rows/accounts';
 import { substituteClosingRows } from './rows/closings';
 import { substituteInventoryRows } from './rows/inventory';
 import { substituteOrderRows } from './rows/orders';
@@ -14,6 +15,7 @@ export function substituteSurroundings(): void {
   substituteOrderRows();
   substituteClosingRows();
   substituteInventoryRows();
+  substituteAccountRows();
   substituteOutboxRows();
   substitute<typeof transactionModule>('src/database/transaction', ({ transaction, retried }) => ({
     transaction: (database, work, options) => transaction(database, work, { random: activeScheduler()?.random, ...options }),

@@ -1,18 +1,24 @@
 import { type AnyEvent } from '../../src/contracts';
+import { isDecided } from '../../src/orders/order';
 import { type Journal } from './customers';
 import { type Books, type Line, type MovementRow, type OrderRow, type StockRow } from './books';
 import { type World } from './world';
 
 /** A promise that does not hold, in words. The groups are those of the audit. */
 export interface Violation {
-  group: 'lost' | 'duplicated' | 'stuck' | 'oversold' | 'mismatched';
+  group: 'lost' | 'duplicated' | 'stuck' | 'oversold' | 'unpaid' | 'mismatched';
   words: string;
 }
 
 type Found = Generator<Violation>;
 
-/** What must hold in every committed state: the counters are possible, and are what movements and reservations add up to. */
-export function* snapshotBreaks({ stock, movements, reservations }: Books): Found {
+/** What must hold in every committed state: counters and balances are possible, and are what was written of them adds up to. */
+export function* snapshotBreaks(books: Books): Found {
+  yield* stockBreaks(books);
+  yield* balanceBreaks(books);
+}
+
+function* stockBreaks({ stock, movements, reservations }: Books): Found {
   const active = [...reservations.values()]
     .filter((reservation) => reservation.status === 'ACTIVE')
     .flatMap(({ lines }) => lines);
@@ -26,6 +32,14 @@ export function* snapshotBreaks({ stock, movements, reservations }: Books): Foun
   }
 }
 
+function* balanceBreaks({ accounts, entries }: Books): Found {
+  for (const { customerId, balance } of accounts.values()) {
+    const booked = [...entries.values()].reduce((sum, entry) => sum + (entry.customerId === customerId ? entry.amount : 0), 0);
+    if (balance < 0 || balance !== booked)
+      yield { group: 'unpaid', words: `${customerId}: balance ${balance}, booked ${booked}` };
+  }
+}
+
 /** What must hold when all has come to rest: the promises of the audit, and what customers were told. */
 export function* breaksAtRest(world: World, journal: Journal): Found {
   const { books } = world.database;
@@ -34,6 +48,7 @@ export function* breaksAtRest(world: World, journal: Journal): Found {
   for (const order of books.orders.values()) {
     yield* historyBreaks(order);
     yield* holdingBreaks(books, order);
+    yield* paymentBreaks(books, order);
   }
   yield* movementBreaks(books);
   for (const product of books.stock.values()) yield* oversold(books, product);
@@ -56,10 +71,13 @@ function* lost({ orders }: Books, { acknowledged, closed }: Journal): Found {
   }
 }
 
-const steps = ['null PENDING', 'PENDING CONFIRMED', 'PENDING CANCELLED', 'CONFIRMED FULFILLED', 'CONFIRMED CANCELLED'];
+const steps = [
+  ...['null PENDING', 'PENDING CONFIRMED', 'PENDING CANCELLED', 'CONFIRMED FULFILLED', 'CONFIRMED CANCELLED'],
+  ...['PENDING RESERVED', 'RESERVED CONFIRMED', 'RESERVED CANCELLED'],
+];
 
 function* historyBreaks({ id, status, history, version }: OrderRow): Found {
-  if (status === 'PENDING') yield { group: 'stuck', words: `${id} is PENDING` };
+  if (!isDecided(status)) yield { group: 'stuck', words: `${id} is ${status}` };
   for (const [index, { from, to, version: place }] of history.entries()) {
     const isNext = place === index + 1 && from === (history[index - 1]?.to ?? null);
     if (!isNext || !steps.includes(`${from} ${to}`))
@@ -79,6 +97,16 @@ function* holdingBreaks({ reservations }: Books, { id, status, lines }: OrderRow
   if (status !== 'CONFIRMED' && status !== 'FULFILLED') return;
   const isRight = state === (status === 'CONFIRMED' ? 'ACTIVE' : 'COMMITTED') && inWords(lines) === inWords(reservation!.lines);
   if (!isRight) yield { group: 'mismatched', words };
+}
+
+/** No money is kept for an order that is off, and no goods are given for money that was not taken: in sum, and by the entries. */
+function* paymentBreaks({ payments, entries }: Books, { id, status, payment, lines }: OrderRow): Found {
+  const isDue = payment !== 'NONE' && (status === 'CONFIRMED' || status === 'FULFILLED');
+  const price = lines.reduce((sum, line) => sum + line.quantity * (line.unitPrice ?? 0), 0);
+  const taken = [...entries.values()].reduce((sum, entry) => sum - (entry.orderId === id ? entry.amount : 0), 0);
+  const isCaptured = payments.get(id)?.status === 'CAPTURED';
+  const words = `${id} is ${status} with payment ${payment} of ${price}; taken ${taken}, payment ${payments.get(id)?.status}`;
+  if (isCaptured !== isDue || taken !== (isDue ? price : 0)) yield { group: 'unpaid', words };
 }
 
 /** What was ever reserved moved each line once, by its quantity, and nothing else moved for an order. */
@@ -105,6 +133,7 @@ function* oversold({ orders, movements }: Books, { productId }: StockRow): Found
 
 const eventOf = {
   PENDING: 'OrderCreated',
+  RESERVED: 'OrderReserved',
   CONFIRMED: 'OrderConfirmed',
   CANCELLED: 'OrderCancelled',
   FULFILLED: 'OrderFulfilled',

@@ -3,6 +3,7 @@ import { statusInWords, type EventOf, type EventType } from '../contracts';
 /** What happens to orders, and whoever listens may hear. */
 export const orderEvents = [
   'OrderCreated',
+  'OrderReserved',
   'OrderConfirmed',
   'OrderUpdated',
   'OrderCancelled',
@@ -13,6 +14,8 @@ export type OrderEvent = EventOf<(typeof orderEvents)[number]>;
 /** What the customer is told of an event; undefined when it changes no status, or nobody knows whose order it is. */
 export function statusChange(event: OrderEvent): EventOf<'OrderStatusChanged'> | undefined {
   switch (event.event) {
+    case 'OrderReserved':
+      return changed(event, 'RESERVED', { total: event.total, currency: event.currency });
     case 'OrderConfirmed':
       return changed(event, 'CONFIRMED', { total: event.total, currency: event.currency });
     case 'OrderCancelled':
@@ -50,6 +53,8 @@ export function inOneLine(event: OrderEvent): string {
   switch (event.event) {
     case 'OrderCreated':
       return `order ${event.order_id} was placed: ${event.items.map((item) => `${item.quantity} × product ${item.product_id}`).join(', ')}`;
+    case 'OrderReserved':
+      return `order ${event.order_id} is reserved and waits for its payment`;
     case 'OrderConfirmed':
       return `order ${event.order_id} is confirmed`;
     case 'OrderUpdated':

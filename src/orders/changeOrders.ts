@@ -2,18 +2,29 @@ import { type AnyEvent, type EventOf } from '../contracts';
 import { type Database, type Transaction } from '../database';
 import { PoisonMessage, type AtOnce, type Decided, type OutgoingMessage } from '../messaging';
 import { rememberClosings, type UnansweredClosing } from './closingRows';
-import { coversExactly, decide, totalOf, type CancellationReason, type Decision, type Order, type OrderChange } from './order';
+import {
+  coversExactly,
+  decide,
+  tellingOf,
+  totalOf,
+  type CancellationReason,
+  type Decision,
+  type Order,
+  type OrderChange,
+  type PricedLine,
+  type Telling,
+} from './order';
 import { lockOrders, readOrders, saveChanges, saveChangesAtOnce, type LockedOrder, type SavedChange } from './orderRows';
 
 /** What became of one change. `secondsOpen`: how old the order was by the database's clock when it was decided. */
-export type ChangeOutcome = { change: OrderChange; message?: OutgoingMessage } & (
+export type ChangeOutcome = { change: OrderChange; messages: OutgoingMessage[] } & (
   | (Decision & { secondsOpen: number })
   | { type: 'unknown' }
 );
 
 /**
  * Applies a batch of changes, in their order, each guarded by the transition table: locks the orders by id, decides, saves, and
- * says with each change the event that follows from it. An order nobody knows is no error: another service's orders are
+ * says with each change the messages that follow from it. An order nobody knows is no error: another service's orders are
  * answered on the same queue.
  */
 export async function changeOrders(
@@ -24,11 +35,10 @@ export async function changeOrders(
   const orders = await lockOrders(tx, idsOf(changes));
   const { outcomes, saved } = decideAll(orders, changes, newId);
   await saveChanges(tx, saved);
-  await rememberClosings(
-    tx,
-    outcomes.filter(mustBeHeard).map(({ change }) => change.orderId),
-    tellAgainAfterMs,
-  );
+  const remember = (what: 'closings' | 'refunds', some: ChangeOutcome[]) =>
+    rememberClosings(tx, what, idsOf(some.map(({ change }) => change)), tellAgainAfterMs);
+  await remember('closings', outcomes.filter(mustBeHeard));
+  await remember('refunds', outcomes.filter(isRefundDue));
   return outcomes;
 }
 
@@ -43,8 +53,8 @@ export async function changeOrdersAtOnce(
 ): Promise<{ outcomes: ChangeOutcome[]; write: Decided['write'] } | undefined> {
   const orders = await readOrders(database, idsOf(changes));
   const { outcomes, saved } = decideAll(orders, changes, newId);
-  if (outcomes.some(mustBeHeard)) return undefined;
-  const events = outcomes.flatMap((outcome) => outcome.message ?? []);
+  if (outcomes.some((outcome) => mustBeHeard(outcome) || isRefundDue(outcome))) return undefined;
+  const events = outcomes.flatMap(({ messages }) => messages);
   const write = (at: AtOnce) => (saved.length === 0 ? Promise.resolve([]) : saveChangesAtOnce(at, saved, events));
   return { outcomes, write };
 }
@@ -58,54 +68,70 @@ function decideAll(orders: Map<string, LockedOrder>, changes: OrderChange[], new
   const saved: SavedChange[] = [];
   const outcomes = changes.map((change): ChangeOutcome => {
     const order = orders.get(change.orderId);
-    if (!order) return { change, type: 'unknown' };
-    refuseForeignLines(order, change);
+    if (!order) return { change, messages: [], type: 'unknown' };
+    refuseForeignAnswer(order, change);
     const decision = decide(order, change);
     if (decision.type === 'changed') {
       saved.push({ change, from: decision.from, order: decision.order });
       orders.set(change.orderId, { ...order, ...decision.order });
     }
-    return { change, ...decision, secondsOpen: order.secondsOpen, message: eventOf(decision, change, newId) };
+    return { change, ...decision, secondsOpen: order.secondsOpen, messages: messagesOf(decision, change, newId) };
   });
   return { outcomes, saved };
 }
 
 export interface ChangeOptions {
   newId: () => string;
-  /** When a closing that inventory has not answered is told again. */
+  /** When a closing that inventory or accounts has not answered is told again. */
   tellAgainAfterMs: number;
 }
 
 /** Inventory may hold something for this order that it must let go or take out; what it rejected itself it does not hold. */
-function mustBeHeard({ change, message }: ChangeOutcome): boolean {
-  return (
-    change.trigger !== 'StockRejected' && (message?.body.event === 'OrderCancelled' || message?.body.event === 'OrderFulfilled')
-  );
+function mustBeHeard({ change, messages }: ChangeOutcome): boolean {
+  const closes = messages.some(({ body }) => body.event === 'OrderCancelled' || body.event === 'OrderFulfilled');
+  return closes && change.trigger !== 'StockRejected';
 }
 
-/** An answer for other lines than were ordered must not confirm the order: what was promised is not what is held. */
-function refuseForeignLines(order: LockedOrder, change: OrderChange) {
-  if (change.trigger !== 'StockReserved' || coversExactly(order.lines, change.lines)) return;
-  throw new PoisonMessage(`StockReserved for ${order.id} names other lines than were ordered: the order is left as it is.`);
+function isRefundDue({ messages }: ChangeOutcome): boolean {
+  return messages.some(({ body }) => body.event === 'RefundPayment');
 }
 
-/** The event that tells the world, or tells inventory once more what to let go. */
-function eventOf(decision: Decision, change: OrderChange, newId: () => string): OutgoingMessage | undefined {
+/**
+ * An answer for other lines than were ordered, or for another sum than they cost, must not confirm the order: what was promised is
+ * not what is held or paid.
+ */
+function refuseForeignAnswer(order: LockedOrder, change: OrderChange) {
+  if (change.trigger === 'StockReserved' && !coversExactly(order.lines, change.lines))
+    throw new PoisonMessage(`StockReserved for ${order.id} names other lines than were ordered: the order is left as it is.`);
+  const isDue = change.trigger === 'PaymentCaptured' && order.status === 'RESERVED';
+  if (isDue && change.amount !== totalOf(change.lines))
+    throw new PoisonMessage(`PaymentCaptured for ${order.id} names another sum than it costs: the order is left as it is.`);
+}
+
+/** The messages that a decision is told by. */
+function messagesOf(decision: Decision, change: OrderChange, newId: () => string): OutgoingMessage[] {
   const { order } = decision;
-  const envelope = { id: newId(), correlationId: order.correlationId, causationId: change.causationId };
-  if (decision.type === 'release') return { ...envelope, body: { event: 'OrderCancelled', ...head(order) } };
-  if (decision.type !== 'changed') return undefined;
-  switch (change.trigger) {
-    case 'StockReserved':
-      return { ...envelope, body: confirmed(order, change) };
-    case 'StockRejected':
-    case 'CancelOrder':
-    case 'ExpireOrder':
-      return { ...envelope, body: cancelled(order, change.reason) };
-    case 'FulfilOrder':
-      return { ...envelope, body: { event: 'OrderFulfilled', ...head(order) } };
+  return tellingOf(decision, change.trigger).map((telling) => ({
+    ...{ id: newId(), correlationId: order.correlationId, causationId: change.causationId },
+    body: bodyOf(telling, order, change),
+  }));
+}
+
+function bodyOf(telling: Telling, order: Order, change: OrderChange): AnyEvent {
+  switch (telling) {
+    case 'OrderReserved':
+      return orderReserved(order, linesOf(change));
+    case 'OrderConfirmed':
+      return { event: telling, ...head(order), ...priced(order, linesOf(change)) };
+    case 'OrderCancelled':
+      return { event: telling, ...head(order), ...('reason' in change && inTheEvent(change.reason)) };
+    case 'OrderFulfilled':
+      return { event: telling, ...head(order) };
+    case 'RefundPayment':
+    case 'VoidPayment':
+      return { event: telling, order_id: order.id, customer_id: order.customerId };
     default:
-      return change satisfies never;
+      return telling satisfies never;
   }
 }
 
@@ -117,16 +143,24 @@ export function closingEvent({ orderId, customerId, version, ...closing }: Unans
   return { event: 'OrderCancelled', ...head, ...(code && { code }), ...(reason !== null && { reason }) };
 }
 
-function confirmed(order: Order, change: OrderChange & { trigger: 'StockReserved' }): EventOf<'OrderConfirmed'> {
-  const items = change.lines.map((line) => ({ product_id: line.productId, quantity: line.quantity, unit_price: line.unitPrice }));
-  return { event: 'OrderConfirmed', ...head(order), items, total: totalOf(change.lines), currency: order.currency };
+/** What accounts is asked to take the total for. */
+export function orderReserved(order: Omit<Order, 'lines' | 'status'>, lines: PricedLine[]): EventOf<'OrderReserved'> {
+  return { event: 'OrderReserved', ...head(order), payment: order.payment, ...priced(order, lines) };
 }
 
-function cancelled(order: Order, reason: CancellationReason): EventOf<'OrderCancelled'> {
-  const items = reason.lines.length > 0 ? { items: reason.lines } : {};
-  return { event: 'OrderCancelled', ...head(order), code: reason.code, reason: reason.message, ...items };
+function linesOf(change: OrderChange): PricedLine[] {
+  return 'lines' in change ? change.lines : [];
 }
 
-function head(order: Order) {
+function priced({ currency }: Pick<Order, 'currency'>, lines: PricedLine[]) {
+  const items = lines.map((line) => ({ product_id: line.productId, quantity: line.quantity, unit_price: line.unitPrice }));
+  return { items, total: totalOf(lines), currency };
+}
+
+function inTheEvent({ code, message, lines }: CancellationReason) {
+  return { code, reason: message, ...(lines.length > 0 && { items: lines }) };
+}
+
+function head(order: Pick<Order, 'id' | 'customerId' | 'version'>) {
   return { order_id: order.id, customer_id: order.customerId, version: order.version };
 }

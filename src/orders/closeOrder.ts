@@ -16,7 +16,10 @@ export interface CloseOrderOptions {
   onChanged: (outcomes: ChangeOutcome[]) => void;
 }
 
-/** Cancels an order that is PENDING or CONFIRMED. Cancelling it again is no error. What is reserved for it is released. */
+/**
+ * Cancels an order that is not FULFILLED. Cancelling it again is no error. What is reserved for it is released, and what was or will
+ * be paid for it is given back.
+ */
 export function cancelOrderUseCase(options: CloseOrderOptions) {
   return (orderId: string, message?: string): Promise<CloseOrderResult> => close(options, cancellation(orderId, message));
 }
@@ -36,7 +39,7 @@ async function close({ outbox, changing, onChanged }: CloseOrderOptions, change:
   const outcome = await outbox.transaction(async (tx) => {
     const [result] = await changeOrders(tx, [change], changing);
     failpoint('closeOrder.saved');
-    return { result: result!, messages: result!.message ? [result!.message] : [] };
+    return { result: result!, messages: result!.messages };
   });
   failpoint('closeOrder.committed');
   onChanged([outcome]);

@@ -1,7 +1,10 @@
 import { type CancellationCode } from '../contracts';
-import { type Transaction } from '../database';
+import { raw, type Transaction } from '../database';
 
-/** A closed order that inventory has not answered for, with what is to be told again. */
+/** Who has to answer for a closed order: inventory for its stock (`closings`), accounts for its money (`refunds`). */
+export type ClosingTable = 'closings' | 'refunds';
+
+/** A closed order that one of them has not answered for, with what is to be told again. */
 export interface UnansweredClosing {
   orderId: string;
   customerId: string;
@@ -12,34 +15,39 @@ export interface UnansweredClosing {
   reason: string | null;
 }
 
-/** Notes that inventory must hear of these closings: each is told again after so long, until it has answered. */
-export async function rememberClosings(tx: Transaction, orderIds: string[], tellAgainAfterMs: number): Promise<void> {
+/** Notes that these closings must be heard: each is told again after so long, until it has answered. */
+export async function rememberClosings(
+  tx: Transaction,
+  table: ClosingTable,
+  orderIds: string[],
+  tellAgainAfterMs: number,
+): Promise<void> {
   if (orderIds.length === 0) return;
   await tx.$executeRaw`
-    INSERT INTO orders.closings (order_id, watch_at)
+    INSERT INTO ${named(table)} (order_id, watch_at)
     SELECT DISTINCT id, clock_timestamp() + ${tellAgainAfterMs} * interval '1 millisecond'
     FROM unnest(${orderIds}::text[]) AS closed(id) ORDER BY id
     ON CONFLICT (order_id) DO NOTHING`;
 }
 
-/** Inventory has answered. Locked in their order, so that two batches with the same orders wait for one another. */
-export async function forgetClosings(tx: Transaction, orderIds: string[]): Promise<void> {
+/** They are answered. Locked in their order, so that two batches with the same orders wait for one another. */
+export async function forgetClosings(tx: Transaction, table: ClosingTable, orderIds: string[]): Promise<void> {
   await tx.$executeRaw`
     WITH answered AS MATERIALIZED (
-      SELECT order_id FROM orders.closings WHERE order_id = ANY(${orderIds}::text[]) ORDER BY order_id FOR UPDATE
+      SELECT order_id FROM ${named(table)} WHERE order_id = ANY(${orderIds}::text[]) ORDER BY order_id FOR UPDATE
     )
-    DELETE FROM orders.closings USING answered WHERE closings.order_id = answered.order_id`;
+    DELETE FROM ${named(table)} AS closing USING answered WHERE closing.order_id = answered.order_id`;
 }
 
 /** Takes the closings that have waited longest for an answer, and sets each to be told again when it is twice as old. */
-export async function takeUnanswered(tx: Transaction, limit: number): Promise<UnansweredClosing[]> {
+export async function takeUnanswered(tx: Transaction, table: ClosingTable, limit: number): Promise<UnansweredClosing[]> {
   return tx.$queryRaw`
     WITH late AS (
-      SELECT order_id FROM orders.closings WHERE watch_at <= clock_timestamp()
+      SELECT order_id FROM ${named(table)} WHERE watch_at <= clock_timestamp()
       ORDER BY watch_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
     ), told AS (
-      UPDATE orders.closings SET watch_at = clock_timestamp() + (clock_timestamp() - closed_at)
-      FROM late WHERE closings.order_id = late.order_id RETURNING closings.order_id
+      UPDATE ${named(table)} AS closing SET watch_at = clock_timestamp() + (clock_timestamp() - closed_at)
+      FROM late WHERE closing.order_id = late.order_id RETURNING closing.order_id
     )
     SELECT id AS "orderId", customer_id AS "customerId", correlation_id AS "correlationId", status::text AS status, version,
            reason_code AS code, reason_message AS reason
@@ -53,4 +61,8 @@ export async function giveUpClosings(tx: Transaction, afterMs: number, limit: nu
       SELECT order_id FROM orders.closings WHERE closed_at < clock_timestamp() - ${afterMs} * interval '1 millisecond'
       ORDER BY order_id LIMIT ${limit} FOR UPDATE SKIP LOCKED
     )`;
+}
+
+function named(table: ClosingTable) {
+  return raw(`orders.${table}`);
 }

@@ -5,7 +5,7 @@ import { type Logger, type Metrics } from '../observability';
 import { type ChangeOutcome } from './changeOrders';
 import { cancelOrderUseCase, fulfilOrderUseCase } from './closeOrder';
 import { createOrderUseCase, type CreateOrderOptions } from './createOrder';
-import { stockRepliesAtOnce, stockReplyHandlers } from './handlers';
+import { paymentReplyHandlers, stockRepliesAtOnce, stockReplyHandlers } from './handlers';
 import { isDecided } from './order';
 import { newOrderHandlers } from './newOrders';
 import { orderCommandHandlers } from './orderCommands';
@@ -48,6 +48,7 @@ export function createOrders(options: OrdersOptions) {
     /** What places and decides orders, by queue. */
     handlers: {
       [queues.stockReplies]: stockReplyHandlers(changing, onChanged),
+      [queues.paymentReplies]: paymentReplyHandlers(changing, onChanged),
       [queues.newOrders]: newOrders,
       [queues.orderCreateCommands]: newOrders,
       [queues.orderUpdateCommands]: orderCommandHandlers(changing, onChanged),
@@ -61,7 +62,7 @@ export function createOrders(options: OrdersOptions) {
 
 /** The first decision of each order, with the time it took by the database's clock. */
 function countDecision(metrics: Metrics, outcome: ChangeOutcome) {
-  if (outcome.type !== 'changed' || isDecided(outcome.from)) return;
+  if (outcome.type !== 'changed' || isDecided(outcome.from) || !isDecided(outcome.order.status)) return;
   const { status } = outcome.order;
   metrics.ordersDecided.inc({ outcome: status, reason: 'reason' in outcome.change ? outcome.change.reason.code : 'none' });
   metrics.orderDecisionDuration.observe({ outcome: status }, outcome.secondsOpen);

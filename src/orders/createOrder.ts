@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 
-import { faultsOf, INT_MAX, text, type EventOf, type FieldFault } from '../contracts';
+import { faultsOf, INT_MAX, paymentMethod, text, type EventOf, type FieldFault, type PaymentMethod } from '../contracts';
 import { type Database, type Transaction, classifyDatabaseError } from '../database';
 import { failpoint, failpointAfterSending } from '../faults';
 import { type Outbox, type OutgoingMessage, type Outcome } from '../messaging';
@@ -15,6 +15,8 @@ import { findByKeys, saveOrders, saveOrdersAtOnce, type NewOrder, type OrderTime
 export interface CreateOrderInput {
   customerId: string;
   items: { productId: number; quantity: number }[];
+  /** `BALANCE` to have it paid from the customer's balance before it is confirmed; `NONE` unless given. */
+  payment?: string | null;
   /** The same key again gets the same order, for ever; at most 200 characters. */
   idempotencyKey?: string | null;
 }
@@ -73,9 +75,10 @@ export function draftOrder({ limits, currency, newId }: DraftOptions): (input: C
     const tooMany = lines.find((line) => line.quantity > limits.quantityMax);
     if (tooMany) return { type: 'invalid', fields: [tooManyTogether(tooMany, limits.quantityMax)] };
     const { customerId, idempotencyKey = null } = parsed.data;
-    const fingerprint = idempotencyKey === null ? null : fingerprintOf(lines);
+    const payment = parsed.data.payment ?? 'NONE';
+    const fingerprint = idempotencyKey === null ? null : fingerprintOf(lines, payment);
     const id = `ORD-${newId()}`;
-    return { type: 'draft', order: { id, customerId, lines, currency, correlationId, idempotencyKey, fingerprint } };
+    return { type: 'draft', order: { id, customerId, lines, currency, payment, correlationId, idempotencyKey, fingerprint } };
   };
 }
 
@@ -181,6 +184,7 @@ function pendingView(order: NewOrder, createdAt: Date): OrderView {
     status: 'PENDING',
     version: 1,
     currency: order.currency,
+    payment: order.payment,
     items: order.lines.map((line) => ({ ...line, unitPrice: null })),
     total: null,
     reason: null,
@@ -197,6 +201,7 @@ function inputSchema({ linesMax, quantityMax }: CreateOrderOptions['limits']) {
   return z.object({
     customerId: text(100),
     items: z.array(item).min(1, 'must hold at least one item').max(linesMax, `must hold at most ${linesMax} items`),
+    payment: paymentMethod.nullish(),
     idempotencyKey: text(200).nullish(),
   });
 }
@@ -206,8 +211,13 @@ function tooManyTogether(line: OrderLine, quantityMax: number): FieldFault {
   return { path: 'items', code: 'too_big', message };
 }
 
-/** What the key stands for: the merged lines. The customer is part of the key itself. */
-function fingerprintOf(lines: OrderLine[]): string {
+/**
+ * What the key stands for: the merged lines, and the payment where there is one (so that keys of older orders still fit). The
+ * customer is part of the key itself.
+ */
+function fingerprintOf(lines: OrderLine[], payment: PaymentMethod): string {
   const wish = lines.map(({ productId, quantity }) => [productId, quantity]);
-  return createHash('sha256').update(JSON.stringify(wish)).digest('base64url');
+  return createHash('sha256')
+    .update(JSON.stringify(payment === 'NONE' ? wish : [payment, wish]))
+    .digest('base64url');
 }

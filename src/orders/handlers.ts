@@ -3,25 +3,51 @@ import { type Transaction } from '../database';
 import { type Decide, type Handler, type Handlers, type IncomingMessage, type OutgoingMessage } from '../messaging';
 import { changeOrders, changeOrdersAtOnce, type ChangeOptions, type ChangeOutcome } from './changeOrders';
 import { forgetClosings } from './closingRows';
-import { type OrderChange } from './order';
+import { type OrderChange, type PricedLine } from './order';
+import { readPricedLines } from './paymentRows';
 
 /**
  * What inventory answers: it decides an order, or says that it has heard of its closing. `onChanged` hears what became of each
  * order, for the metrics.
  */
 export function stockReplyHandlers(changing: ChangeOptions, onChanged: (outcomes: ChangeOutcome[]) => void): Handlers {
+  const apply = applying(changing, onChanged);
   return {
     StockReserved: ((tx, batch) => apply(tx, batch.map(reserved))) satisfies Handler<'StockReserved'>,
     StockRejected: ((tx, batch) => apply(tx, batch.map(rejected))) satisfies Handler<'StockRejected'>,
     StockReleased: ((tx, batch) => heard(tx, batch)) satisfies Handler<'StockReleased'>,
     StockCommitted: ((tx, batch) => heard(tx, batch)) satisfies Handler<'StockCommitted'>,
   };
+}
 
-  async function apply(tx: Transaction, changes: OrderChange[]): Promise<OutgoingMessage[]> {
+/** What accounts answers: it decides an order that waits for its payment, or says that the money is back where it came from. */
+export function paymentReplyHandlers(changing: ChangeOptions, onChanged: (outcomes: ChangeOutcome[]) => void): Handlers {
+  const apply = applying(changing, onChanged);
+  return {
+    PaymentCaptured: (async (tx, batch) => {
+      const orderIds = batch.map(({ body }) => body.order_id);
+      const lines = await readPricedLines(tx, orderIds);
+      return apply(
+        tx,
+        batch.map((message) => captured(message, lines.get(message.body.order_id) ?? [])),
+      );
+    }) satisfies Handler<'PaymentCaptured'>,
+    PaymentDeclined: ((tx, batch) => apply(tx, batch.map(declined))) satisfies Handler<'PaymentDeclined'>,
+    PaymentRefunded: (async (tx, batch) => {
+      const messages = await apply(tx, batch.map(refunded));
+      const orderIds = batch.map(({ body }) => body.order_id);
+      await forgetClosings(tx, 'refunds', orderIds);
+      return messages;
+    }) satisfies Handler<'PaymentRefunded'>,
+  };
+}
+
+function applying(changing: ChangeOptions, onChanged: (outcomes: ChangeOutcome[]) => void) {
+  return async (tx: Transaction, changes: OrderChange[]): Promise<OutgoingMessage[]> => {
     const outcomes = await changeOrders(tx, changes, changing);
     onChanged(outcomes);
-    return outcomes.flatMap((outcome) => outcome.message ?? []);
-  }
+    return outcomes.flatMap(({ messages }) => messages);
+  };
 }
 
 /** The short way for decisions; what says that a closing was heard goes the way of the handlers. */
@@ -43,6 +69,7 @@ function decisionOf(message: IncomingMessage): OrderChange | undefined {
 async function heard(tx: Transaction, batch: IncomingMessage<'StockReleased' | 'StockCommitted'>[]): Promise<OutgoingMessage[]> {
   await forgetClosings(
     tx,
+    'closings',
     batch.map(({ body }) => body.order_id),
   );
   return [];
@@ -61,4 +88,25 @@ function rejected({ id, body }: IncomingMessage<'StockRejected'>): OrderChange {
 /** The first line at fault names the code; a plainer inventory service that sends no lines can only mean a shortage. */
 function codeOf(body: EventOf<'StockRejected'>): CancellationCode {
   return body.items?.[0]?.code ?? 'INSUFFICIENT_STOCK';
+}
+
+function captured({ id, body }: IncomingMessage<'PaymentCaptured'>, lines: PricedLine[]): OrderChange {
+  return { orderId: body.order_id, causationId: id, trigger: 'PaymentCaptured', amount: body.amount, lines };
+}
+
+/** The one refusal that is not about money says that the deadline came first. */
+function declined({ id, body }: IncomingMessage<'PaymentDeclined'>): OrderChange {
+  const code = body.code === 'EXPIRED' ? 'EXPIRED' : 'PAYMENT_DECLINED';
+  return {
+    orderId: body.order_id,
+    causationId: id,
+    trigger: 'PaymentDeclined',
+    reason: { code, message: body.reason, lines: [] },
+  };
+}
+
+/** For an order that still waits for its payment it means that there will be none. */
+function refunded({ id, body }: IncomingMessage<'PaymentRefunded'>): OrderChange {
+  const reason = { code: 'PAYMENT_DECLINED' as const, message: 'The payment was given back', lines: [] };
+  return { orderId: body.order_id, causationId: id, trigger: 'PaymentRefunded', reason };
 }

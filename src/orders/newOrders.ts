@@ -60,12 +60,12 @@ async function placedBefore(tx: Transaction, requests: Request[]): Promise<Map<R
 
 type Request = IncomingMessage<'OrderRequested'>;
 
-type RequestedOrder = Pick<EventOf<'OrderRequested'>, 'order_id' | 'user_id' | 'order'>;
+type RequestedOrder = Pick<EventOf<'OrderRequested'>, 'order_id' | 'user_id' | 'order' | 'payment'>;
 
 /** The order in our words; its sender's own id of it is the idempotency key. */
-export function wishOf({ order_id: idempotencyKey, user_id: customerId, order }: RequestedOrder): OrderWish {
+export function wishOf({ order_id: idempotencyKey, user_id: customerId, order, payment }: RequestedOrder): OrderWish {
   const items = order.map(({ product_id: productId, sku, name, quantity }) => ({ productId, sku, name, quantity }));
-  return { customerId, idempotencyKey, items };
+  return { customerId, idempotencyKey, items, payment };
 }
 
 function invalid(fields: FieldFault[]) {

@@ -14,7 +14,7 @@ export function orderCommandHandlers(changing: ChangeOptions, onChanged: (outcom
       const outcomes = await changeOrders(tx, batch.map(changeOf), changing);
       outcomes.forEach(refuse);
       onChanged(outcomes);
-      return outcomes.flatMap((outcome) => outcome.message ?? []);
+      return outcomes.flatMap((outcome) => outcome.messages);
     }) satisfies Handler<'OrderChangeRequested'>,
   };
 }

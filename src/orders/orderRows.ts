@@ -26,7 +26,7 @@ export async function readOrders(database: Database, orderIds: string[]): Promis
 function ordersOf(orderIds: string[]): Sql {
   return sql`
     SELECT id, customer_id AS "customerId", status::text AS status, version, correlation_id AS "correlationId", currency,
-           extract(epoch FROM clock_timestamp() - created_at)::float8 AS "secondsOpen",
+           payment::text AS payment, extract(epoch FROM clock_timestamp() - created_at)::float8 AS "secondsOpen",
            (SELECT json_agg(json_build_object('productId', product_id, 'quantity', quantity) ORDER BY product_id)
             FROM orders.order_items WHERE order_id = orders.id) AS lines
     FROM orders.orders WHERE id = ANY(${orderIds}::text[]) ORDER BY id`;

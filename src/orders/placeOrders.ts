@@ -45,11 +45,11 @@ export async function nameProducts(products: ProductNames, wishes: OrderWish[]):
     if (productId != null) return [productId];
     return sku != null ? [bySku.get(sku) ?? []].flat() : (byName.get(name!) ?? []);
   };
-  return wishes.map(({ customerId, items, idempotencyKey }) => {
+  return wishes.map(({ items, ...wish }) => {
     const faults = items.flatMap((item, index) => faultOf(item, index, idsOf) ?? []);
     if (faults.length > 0) return faults;
     const lines = items.map((item) => ({ productId: idsOf(item)[0]!, quantity: item.quantity }));
-    return { customerId, items: lines, idempotencyKey };
+    return { ...wish, items: lines };
   });
 }
 

@@ -1,5 +1,5 @@
 import { type Database, type OrderModel } from '../database';
-import { type RejectedLine } from '../contracts';
+import { type PaymentMethod, type RejectedLine } from '../contracts';
 import { type CancellationReason, type OrderStatus } from './order';
 
 /** An order as callers see it. Money in minor units of `currency`; prices are null until stock was reserved. */
@@ -9,6 +9,7 @@ export interface OrderView {
   status: OrderStatus;
   version: number;
   currency: string;
+  payment: PaymentMethod;
   items: { productId: number; quantity: number; unitPrice: number | null }[];
   total: number | null;
   reason: CancellationReason | null;
@@ -74,16 +75,19 @@ export async function readTimelines(database: Database, orderIds: string[]): Pro
 export async function pendingOrders(database: Database): Promise<{ pending: number; oldestSeconds: number }> {
   const [row] = await database.$queryRaw<{ pending: number; oldest: number }[]>`
     SELECT count(*)::int AS pending, coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS oldest
-    FROM orders.orders WHERE status = 'PENDING'`;
+    FROM (
+      SELECT created_at FROM orders.orders WHERE status = 'PENDING'
+      UNION ALL SELECT created_at FROM orders.orders WHERE status = 'RESERVED'
+    ) AS undecided`;
   return { pending: row?.pending ?? 0, oldestSeconds: row?.oldest ?? 0 };
 }
 
 type Row = OrderModel & { items: { productId: number; quantity: number; unitPriceMinor: bigint | null }[] };
 
 function toView(row: Row): OrderView {
-  const { id, customerId, status, version, currency, createdAt, updatedAt } = row;
+  const { id, customerId, status, version, currency, payment, createdAt, updatedAt } = row;
   return {
-    ...{ id, customerId, status, version, currency, createdAt, updatedAt },
+    ...{ id, customerId, status, version, currency, payment, createdAt, updatedAt },
     items: row.items.map(({ productId, quantity, unitPriceMinor }) => ({
       productId,
       quantity,

@@ -77,7 +77,8 @@ export class OrderResolver {
   }
 
   @Mutation(() => CloseOrderResultUnion, {
-    description: 'Cancels an order that is PENDING or CONFIRMED and releases its stock. Repeating it is safe.',
+    description:
+      'Cancels an order that is PENDING, RESERVED or CONFIRMED, releases its stock and gives back its payment. Repeating it is safe.',
   })
   async cancelOrder(
     @Arg('orderId', () => ID, { description: 'The order.' }) orderId: string,

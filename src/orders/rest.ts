@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { cancellationCode } from '../contracts';
+import { cancellationCode, paymentMethod } from '../contracts';
 import { refusedInput, Refused, type Endpoint, type RestAnswer } from '../rest';
 import { type OrdersContext } from './context';
 import { type CreateOrderResult } from './createOrder';
@@ -22,6 +22,9 @@ const newOrder = z.strictObject({
   items: z
     .array(z.strictObject({ ...aProduct, quantity: z.int().describe('Units, at least one.') }))
     .describe('What is ordered; the same product twice is added up.'),
+  payment: paymentMethod
+    .nullish()
+    .describe("BALANCE to have it paid from the customer's balance before it is confirmed; NONE unless given."),
   idempotencyKey: z
     .string()
     .nullish()
@@ -34,6 +37,7 @@ const order = z.object({
   customerId: z.string(),
   status: z.enum(OrderStatus),
   message: z.string().describe('The status in words.'),
+  payment: paymentMethod,
   version: z.int().describe('Counts the changes of the order.'),
   items: z.array(
     z.object({ productId: z.int(), quantity: z.int(), unitPrice: money.nullable().describe('Null until stock was reserved.') }),
@@ -67,7 +71,9 @@ function createOrderEndpoint(orders: OrdersContext, sample?: () => Promise<Order
       201: { description: 'The order as received.', schema: placed, headers },
       200: { description: 'The order that this idempotency key placed before, as it is now.', schema: placed, headers },
     },
-    refusals: { 422: 'The input breaks a rule, or the idempotency key was used before for other lines; nothing was ordered.' },
+    refusals: {
+      422: 'The input breaks a rule, or the idempotency key was used before for other lines or another payment; nothing was ordered.',
+    },
     async answer({ body, context }) {
       const wish = body ?? (await sample?.());
       if (!wish) throw new Refused(422, 'VALIDATION_FAILED', 'There is no product for sale: say in a body what to order.');

@@ -41,6 +41,7 @@ type OrderReply = ReplyOf<typeof rpcs.orderStatus>;
 /** Their three words for our statuses, at this door only. */
 const outward: Record<OrderStatus, OutwardStatus> = {
   PENDING: 'PROCESSING',
+  RESERVED: 'PROCESSING',
   CONFIRMED: 'SUCCESS',
   FULFILLED: 'SUCCESS',
   CANCELLED: 'FAILED',

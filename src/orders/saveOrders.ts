@@ -1,3 +1,4 @@
+import { type PaymentMethod } from '../contracts';
 import { sql, type Sql, type Transaction } from '../database';
 import { appendingTo, type AppendedRow, type AtOnce, type OutgoingMessage, type WrittenAtOnce } from '../messaging';
 import { type OrderLine } from './order';
@@ -8,6 +9,7 @@ export interface NewOrder {
   customerId: string;
   lines: OrderLine[];
   currency: string;
+  payment: PaymentMethod;
   correlationId: string;
   idempotencyKey: string | null;
   /** Null exactly when there is no key. */
@@ -59,12 +61,12 @@ interface PlacedRow {
 function placing(orders: NewOrder[], times: OrderTimes): Sql {
   return sql`wished AS MATERIALIZED (
       SELECT * FROM json_to_recordset(${JSON.stringify(orders)}::json) AS wished("id" text, "customerId" text, "lines" json,
-        "currency" text, "correlationId" text, "idempotencyKey" text, "fingerprint" text)
+        "currency" text, "payment" text, "correlationId" text, "idempotencyKey" text, "fingerprint" text)
     ), placed AS (
       INSERT INTO orders.orders
-        (id, customer_id, status, correlation_id, currency, idempotency_key, fingerprint, deadline_at, watch_at)
-      SELECT "id", "customerId", 'PENDING', "correlationId", "currency", "idempotencyKey", "fingerprint",
-             clock_timestamp() + ${times.deadlineMs} * interval '1 millisecond',
+        (id, customer_id, status, correlation_id, currency, payment, idempotency_key, fingerprint, deadline_at, watch_at)
+      SELECT "id", "customerId", 'PENDING', "correlationId", "currency", "payment"::orders.payment_method, "idempotencyKey",
+             "fingerprint", clock_timestamp() + ${times.deadlineMs} * interval '1 millisecond',
              clock_timestamp() + ${Math.min(times.republishAfterMs, times.deadlineMs)} * interval '1 millisecond'
       FROM wished
       ORDER BY "customerId", "idempotencyKey", "id"

@@ -9,6 +9,7 @@ import { refusals } from './refusals';
 
 export enum OrderStatus {
   PENDING = 'PENDING',
+  RESERVED = 'RESERVED',
   CONFIRMED = 'CONFIRMED',
   FULFILLED = 'FULFILLED',
   CANCELLED = 'CANCELLED',
@@ -16,12 +17,30 @@ export enum OrderStatus {
 
 registerEnumType(OrderStatus, {
   name: 'OrderStatus',
-  description: 'PENDING becomes CONFIRMED or CANCELLED, within the deadline; CONFIRMED may become FULFILLED or CANCELLED.',
+  description:
+    'PENDING becomes CONFIRMED or CANCELLED, within the deadline, with a payment by way of RESERVED; CONFIRMED may become FULFILLED or CANCELLED.',
   valuesConfig: {
     PENDING: { description: 'Received and safe; inventory has not decided yet.' },
-    CONFIRMED: { description: 'Every line is reserved.' },
+    RESERVED: { description: 'Every line is reserved; the payment is being taken.' },
+    CONFIRMED: { description: 'Every line is reserved, and paid where a payment was asked for.' },
     FULFILLED: { description: 'The goods have left the house.' },
     CANCELLED: { description: 'Nothing is reserved; `reason` says why.' },
+  },
+});
+
+export enum PaymentMethod {
+  NONE = 'NONE',
+  BALANCE = 'BALANCE',
+}
+
+registerEnumType(PaymentMethod, {
+  name: 'PaymentMethod',
+  description: 'How an order is paid through the shop.',
+  valuesConfig: {
+    NONE: { description: "Not at all: payment is somebody else's business." },
+    BALANCE: {
+      description: "From the customer's balance, before it is confirmed; it is given back when the order is cancelled.",
+    },
   },
 });
 
@@ -41,7 +60,7 @@ registerEnumType(CancellationCode, {
     INSUFFICIENT_STOCK: { description: 'A line asked for more than was available.' },
     UNKNOWN_PRODUCT: { description: 'A line named a product that does not exist.' },
     PRODUCT_INACTIVE: { description: 'A line named a product that is not for sale.' },
-    PAYMENT_DECLINED: { description: 'The payment was declined.' },
+    PAYMENT_DECLINED: { description: 'The payment was declined; `message` says why.' },
     EXPIRED: { description: 'No decision came before the deadline.' },
     REQUESTED: { description: 'Somebody cancelled it.' },
   },
@@ -92,7 +111,8 @@ export class TimelineStep {
   version!: number;
 
   @Field(() => String, {
-    description: 'What happened: OrderCreated, StockReserved, StockRejected, CancelOrder, ExpireOrder, FulfilOrder.',
+    description:
+      'What happened: OrderCreated, StockReserved, StockRejected, PaymentCaptured, PaymentDeclined, PaymentRefunded, CancelOrder, ExpireOrder, FulfilOrder.',
   })
   event!: string;
 
@@ -120,13 +140,16 @@ export class Order {
   @Field(() => OrderStatus, { description: 'Where it stands.' })
   status!: string;
 
+  @Field(() => PaymentMethod, { description: 'How it is paid.' })
+  payment!: string;
+
   @Field(() => Int, { description: 'Counts the changes of this order.' })
   version!: number;
 
   @Field(() => [OrderItem], { description: 'The lines; a product ordered twice is one line.' })
   items!: OrderItem[];
 
-  @Field(() => Money, { nullable: true, description: 'What it costs; null until it is confirmed.' })
+  @Field(() => Money, { nullable: true, description: 'What it costs; null until its stock was reserved.' })
   total!: Money | null;
 
   @Field(() => CancellationReason, { nullable: true, description: 'Why it was cancelled; null unless it was.' })
@@ -184,17 +207,20 @@ export class CreateOrderInput {
   @Field(() => [OrderItemInput], { description: '1 to 100 lines. All of them are reserved, or none.' })
   items!: OrderItemInput[];
 
+  @Field(() => PaymentMethod, { nullable: true, description: 'How it is to be paid; NONE unless given.' })
+  payment?: string | null;
+
   @Field(() => String, {
     nullable: true,
     description:
-      'Makes repeating safe: the same key with the same lines gets the same order, with other lines a conflict. Per customer, for ever, up to 200 characters. The header Idempotency-Key does the same.',
+      'Makes repeating safe: the same key with the same lines and payment gets the same order, with others a conflict. Per customer, for ever, up to 200 characters. The header Idempotency-Key does the same.',
   })
   idempotencyKey?: string | null;
 }
 
 @ObjectType({
   implements: ErrorResult,
-  description: 'The idempotency key was used before, for other lines; nothing was ordered.',
+  description: 'The idempotency key was used before, for other lines or another payment; nothing was ordered.',
 })
 export class IdempotencyConflictError extends ErrorResult {
   @Field(() => ID, { description: 'The order that the key belongs to.' })

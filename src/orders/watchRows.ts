@@ -9,12 +9,14 @@ export async function lockOverdue(tx: Transaction, limit: number): Promise<strin
   return rows.map((row) => row.id);
 }
 
-/** Whether any order has waited so long that it should be asked for again. */
-export async function anyLate(tx: Transaction): Promise<boolean> {
-  const [row] = await tx.$queryRaw<{ late: boolean }[]>`
-    SELECT EXISTS (SELECT FROM orders.orders
-      WHERE status = 'PENDING' AND watch_at <= clock_timestamp() AND deadline_at > clock_timestamp()) AS late`;
-  return row!.late;
+/** Whether any order has waited so long that it should be asked for again: for its stock, or for its payment. */
+export async function anyLate(tx: Transaction): Promise<{ isUndecided: boolean; isUnpaid: boolean }> {
+  const [row] = await tx.$queryRaw<{ isUndecided: boolean; isUnpaid: boolean }[]>`
+    SELECT
+      EXISTS (SELECT FROM orders.orders
+        WHERE status = 'PENDING' AND watch_at <= clock_timestamp() AND deadline_at > clock_timestamp()) AS "isUndecided",
+      EXISTS (SELECT FROM orders.orders WHERE status = 'RESERVED' AND watch_at <= clock_timestamp()) AS "isUnpaid"`;
+  return row!;
 }
 
 /** Takes the orders that have waited longest, and sets each to be looked at again at twice its age, at its deadline at the latest. */

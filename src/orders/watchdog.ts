@@ -1,12 +1,14 @@
+import { queues, type AnyEvent } from '../contracts';
 import { type Transaction } from '../database';
 import { failpoint } from '../faults';
 import { waitingAggregates, type Outbox, type OutgoingMessage } from '../messaging';
 import { type Logger } from '../observability';
 import { changeOrders, closingEvent, type ChangeOptions, type ChangeOutcome } from './changeOrders';
-import { giveUpClosings, takeUnanswered } from './closingRows';
+import { giveUpClosings, takeUnanswered, type ClosingTable, type UnansweredClosing } from './closingRows';
 import { orderCreated } from './createOrder';
 import { type OrderChange } from './order';
 import { readLines } from './orderRows';
+import { watchPayments } from './watchPayments';
 import { anyLate, lockOverdue, takeLate } from './watchRows';
 
 export interface WatchdogOptions {
@@ -18,23 +20,27 @@ export interface WatchdogOptions {
   /** How many orders one transaction takes. */
   batchSizeMax: number;
   /**
-   * How many orders wait in inventory's queue. While these are many, asking again would only make
+   * How many messages wait in a queue of inventory or accounts. While these are many, asking again would only make
    * the queue longer; Infinity while the broker is away, when what is to be said waits in the outbox already.
    */
-  queued: () => Promise<number>;
+  queued: (queue: string) => Promise<number>;
 }
 
 export interface Watchdog {
-  /** One look, now: how many orders it expired, for how many it asked again, and of how many closings it told again. */
-  look(): Promise<{ expired: number; republished: number; retold: number }>;
+  /**
+   * One look, now: how many orders it expired, for how many it asked inventory again and for how many accounts, and of how many
+   * closings it told again.
+   */
+  look(): Promise<{ expired: number; republished: number; unpaid: number; retold: number }>;
   stop(): Promise<void>;
 }
 
 /**
  * Sees that no order waits for ever. An order PENDING for too long is published again, because its event or the answer may be
  * lost on the way: after 30 s (by default), then each time it has become twice as old. At its deadline it is cancelled as
- * EXPIRED, and whatever is or will be reserved for it is released. A closing that inventory has not answered is told again in the
- * same way, so that no stock stays held for an order that does not want it. Time is the database's; any number of watchdogs may run.
+ * EXPIRED, and whatever is or will be reserved for it is released. Accounts is asked again for payments in the same way. A closing
+ * that inventory or accounts has not answered is told again, too, so that no stock stays held, and no money kept, for an order that
+ * does not want it. Time is the database's; any number of watchdogs may run.
  */
 export function startWatchdog(options: WatchdogOptions): Watchdog {
   const { outbox, log, batchSizeMax, intervalMs } = options;
@@ -63,19 +69,33 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
   async function look() {
     failpoint('watchdog.starting');
     const expired = await untilEmpty(() => outbox.transaction((tx) => expire(tx, options)));
-    const republished = (await isWorthRepeating()) ? await outbox.transaction((tx) => republish(tx, options)) : 0;
+    const late = await outbox.transaction(async (tx) => ({ result: await anyLate(tx), messages: [] }));
+    const republished = late.isUndecided ? await askInventory() : 0;
+    const unpaid = late.isUnpaid ? await askAccounts() : 0;
     const retold = await outbox.transaction((tx) => tellAgain(tx, options));
-    if (expired + republished + retold > 0) {
+    if (expired + republished + unpaid + retold > 0) {
       failpoint('watchdog.committed');
-      log.warn({ expired, republished, retold }, 'orders waited too long for an answer');
+      log.warn({ expired, republished, unpaid, retold }, 'orders waited too long for an answer');
     }
-    return { expired, republished, retold };
+    return { expired, republished, unpaid, retold };
+  }
+
+  async function askInventory(): Promise<number> {
+    return (await mayAskAgain(queues.orderCreated)) ? outbox.transaction((tx) => republish(tx, options)) : 0;
+  }
+
+  async function askAccounts(): Promise<number> {
+    const watching = { ...options, mayAskAgain: await mayAskAgain(queues.orderReserved) };
+    return outbox.transaction(async (tx) => {
+      const messages = await watchPayments(tx, watching);
+      failpoint('watchdog.saved');
+      return { result: messages.length, messages };
+    });
   }
 
   /** The broker is asked only when there is something to repeat, and never inside a transaction. */
-  async function isWorthRepeating(): Promise<boolean> {
-    const isAnyLate = await outbox.transaction(async (tx) => ({ result: await anyLate(tx), messages: [] }));
-    return isAnyLate && (await options.queued()) <= batchSizeMax;
+  async function mayAskAgain(queue: string): Promise<boolean> {
+    return (await options.queued(queue)) <= batchSizeMax;
   }
 
   async function untilEmpty(step: () => Promise<number>) {
@@ -95,7 +115,7 @@ async function expire(tx: Transaction, { changing, onChanged, batchSizeMax }: Wa
   );
   if (overdue.length > 0) failpoint('watchdog.saved');
   onChanged(outcomes);
-  return { result: overdue.length, messages: outcomes.flatMap((outcome) => outcome.message ?? []) };
+  return { result: overdue.length, messages: outcomes.flatMap((outcome) => outcome.messages) };
 }
 
 /** At most one batch a look, and never for an order whose event still waits in the outbox: a backlog is not helped by repeating it. */
@@ -115,27 +135,43 @@ async function republish(tx: Transaction, { changing, batchSizeMax }: WatchdogOp
   return { result: messages.length, messages };
 }
 
-/** As with orders, at most one batch a look, and nothing that still waits in the outbox. */
-async function tellAgain(tx: Transaction, { changing, batchSizeMax, log }: WatchdogOptions) {
-  const givenUp = await giveUpClosings(tx, ANSWER_LIMIT_MS, batchSizeMax);
+/**
+ * Inventory is told again what to let go, and accounts what to give back. Inventory may be of another make and never answer, so that
+ * is given up in the end; of money nothing is ever given up.
+ */
+async function tellAgain(tx: Transaction, options: WatchdogOptions) {
+  const givenUp = await giveUpClosings(tx, ANSWER_LIMIT_MS, options.batchSizeMax);
   if (givenUp > 0)
-    log.error({ closings: givenUp }, 'inventory never answered for closed orders; look whether it holds stock for them');
-  const late = await takeUnanswered(tx, batchSizeMax);
+    options.log.error({ closings: givenUp }, 'inventory never answered for closed orders; look whether it holds stock for them');
+  const messages = [
+    ...(await untold(tx, 'closings', closingEvent, options)),
+    ...(await untold(tx, 'refunds', refundCommand, options)),
+  ];
+  return { result: messages.length, messages };
+}
+
+/** As with orders, at most one batch a look, and nothing that still waits in the outbox. */
+async function untold(
+  tx: Transaction,
+  table: ClosingTable,
+  bodyOf: (closing: UnansweredClosing) => AnyEvent,
+  { changing, batchSizeMax }: WatchdogOptions,
+): Promise<OutgoingMessage[]> {
+  const late = await takeUnanswered(tx, table, batchSizeMax);
   const inOutbox = await waitingAggregates(
     tx,
     'orders',
     late.map(({ orderId }) => orderId),
   );
-  const messages = late
-    .filter(({ orderId }) => !inOutbox.has(orderId))
-    .map(
-      (closing): OutgoingMessage => ({
-        id: changing.newId(),
-        correlationId: closing.correlationId,
-        body: closingEvent(closing),
-      }),
-    );
-  return { result: messages.length, messages };
+  const untold = late.filter(({ orderId }) => !inOutbox.has(orderId));
+  return untold.map((closing) => ({
+    ...{ id: changing.newId(), correlationId: closing.correlationId },
+    body: bodyOf(closing),
+  }));
+}
+
+function refundCommand({ orderId, customerId }: UnansweredClosing): AnyEvent {
+  return { event: 'RefundPayment', order_id: orderId, customer_id: customerId };
 }
 
 /** A day: no outage that stock should be held through is longer. */

@@ -1,5 +1,7 @@
-import { randomUUID } from 'node:crypto';
+import { v7 as uuidv7 } from 'uuid';
 
+import { book, lockAccounts, type NewEntry } from '../../src/accounts/accountRows';
+import { lockPayments, markRefunded } from '../../src/accounts/paymentRows';
 import { openDatabase, sql, transaction, type Database, type Transaction } from '../../src/database';
 import { rememberStatements } from '../../src/database/preparedStatements';
 import {
@@ -14,6 +16,7 @@ import { postponeRefused, removePublished } from '../../src/messaging/outboxRows
 import { forgetClosings } from '../../src/orders/closingRows';
 import { type Order } from '../../src/orders/order';
 import { lockOrders, readOrders, saveChanges, saveChangesAtOnce, type SavedChange } from '../../src/orders/orderRows';
+import { readPricedLines } from '../../src/orders/paymentRows';
 import { findByKeys } from '../../src/orders/saveOrders';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
@@ -90,9 +93,14 @@ describe('a plan made while the tables were small', () => {
   const statements: Record<string, (tx: Transaction, numbers: number[]) => Promise<unknown>> = {
     'lock orders': (tx, numbers) => lockOrders(tx, numbers.map(orderId)),
     'save changes': (tx, numbers) => saveChanges(tx, numbers.map(aConfirmation)),
-    'forget closings': (tx, numbers) => forgetClosings(tx, numbers.map(orderId)),
+    'forget closings': (tx, numbers) => forgetClosings(tx, 'closings', numbers.map(orderId)),
     'read orders': (tx, numbers) => readOrders(tx as Database, numbers.map(orderId)),
     'save changes at once': (tx, numbers) => saveChangesAtOnce(at(tx), numbers.map(aConfirmation), numbers.map(anEvent)),
+    'read priced lines': (tx, numbers) => readPricedLines(tx, numbers.map(orderId)),
+    'lock accounts': (tx, numbers) => lockAccounts(tx, numbers.map(customerId)),
+    'book entries': (tx, numbers) => book(tx, numbers.map(aDeposit)),
+    'lock payments': (tx, numbers) => lockPayments(tx, numbers.map(orderId)),
+    'mark payments refunded': (tx, numbers) => markRefunded(tx, numbers.map(orderId)),
     'find orders by their keys': (tx, numbers) => findByKeys(tx, numbers.map(aKey)),
     'find reservations': (tx, numbers) => findReservations(tx, numbers.map(orderId)),
     'lock reservations': (tx, numbers) => lockReservations(tx, numbers.map(orderId)),
@@ -131,7 +139,7 @@ describe('a plan made while the tables were small', () => {
 
 const at = (tx: Transaction) => ({ database: tx as Database, leaseMs: 1_000 });
 const anEvent = (n: number) => ({
-  id: randomUUID(),
+  id: uuidv7(),
   correlationId: 'c',
   body: { event: 'OrderCancelled' as const, order_id: orderId(n) },
 });
@@ -140,13 +148,17 @@ const aReservation = (n: number): NewReservation => ({
   ...{ orderId: orderId(n), status: 'ACTIVE', answer: '{}', lines: [{ productId: n, quantity: 1, unitPrice: 100 }] },
 });
 const orderId = (n: number) => `ORD-${n}`;
-const aKey = (n: number) => ({ customerId: `CUST-${n}`, idempotencyKey: `k-${n}` });
+const customerId = (n: number) => `CUST-${n}`;
+const aDeposit = (n: number): NewEntry => ({ customerId: customerId(n), kind: 'DEPOSIT', amount: 1, reference: uuidv7() });
+const aKey = (n: number) => ({ customerId: customerId(n), idempotencyKey: `k-${n}` });
 const anAdjustment = (productId: number): Movement => ({ productId, kind: 'ADJUST', onHandDelta: 1, reservedDelta: 0 });
 
 function aConfirmation(n: number): SavedChange {
   const id = orderId(n);
   const lines = [{ productId: 7, quantity: 1, unitPrice: 100 }];
-  const order: Order = { id, customerId: 'C', status: 'CONFIRMED', version: 2, correlationId: 'c', currency: 'EUR', lines };
+  const order: Order = {
+    ...{ id, customerId: 'C', status: 'CONFIRMED', payment: 'NONE', version: 2, correlationId: 'c', currency: 'EUR', lines },
+  };
   return { change: { trigger: 'StockReserved', orderId: id, lines }, from: 'PENDING', order };
 }
 
@@ -161,6 +173,8 @@ async function fill(database: Database, from: number, to: number) {
       SELECT 'ORD-' || n, 'CUST-' || n, 'PENDING', 'c', 'EUR', 'k-' || n, 'f', now(), now()`,
     sql`orders.order_items (order_id, product_id, quantity) SELECT 'ORD-' || n, 7, 1`,
     sql`orders.closings (order_id, watch_at) SELECT 'ORD-' || n, now()`,
+    sql`accounts.accounts (customer_id, currency, balance_minor) SELECT 'CUST-' || n, 'EUR', 9`,
+    sql`accounts.payments (order_id, customer_id, status, amount_minor, answer) SELECT 'ORD-' || n, 'CUST-' || n, 'CAPTURED', 1, '{}'`,
     sql`inventory.reservations (order_id, status) SELECT 'ORD-' || n, 'ACTIVE'`,
     sql`inventory.reservation_lines (order_id, product_id, quantity, unit_price_minor) SELECT 'ORD-' || n, 7, 1, 100`,
     sql`orders.outbox (id, aggregate_id, type, body, correlation_id, lease_until)

@@ -66,7 +66,7 @@ export async function createPostgresShop(
           await tx.$executeRaw`UPDATE orders.orders SET deadline_at = clock_timestamp() WHERE id = ${orderIds[order]} AND status = 'PENDING'`;
           const reason = { code: 'EXPIRED' as const, message: 'too late', lines: [] };
           const [outcome] = await changeOrders(tx, [{ orderId: orderIds[order]!, trigger: 'ExpireOrder', reason }], changing);
-          return { result: undefined, messages: outcome?.message ? [outcome.message] : [] };
+          return { result: undefined, messages: outcome?.messages ?? [] };
         }),
       ),
     adjust: async (product, delta) => {

@@ -2,7 +2,7 @@ import { strictEqual } from 'node:assert/strict';
 
 import { type AnyEvent } from '../../src/contracts';
 import { PoisonMessage } from '../../src/messaging';
-import { decide, transitions, type Order, type OrderTrigger } from '../../src/orders/order';
+import { decide, transitions, type Order, type OrderChange, type OrderTrigger } from '../../src/orders/order';
 import { decideReservations, mergeWish, type Stock, type WishedLine } from '../../src/inventory/stock';
 import { type Shop } from './shop';
 import { type ModelOrder } from './shopModel';
@@ -23,7 +23,7 @@ export function createPureShop(units: number[]): Shop {
     const index = orders.findIndex((order) => order.id === orderId);
     const before = orders[index]!;
     const reason = { code: 'REQUESTED' as const, message: trigger, lines: [] };
-    const decision = decide(before, { orderId, trigger, reason, lines: [] });
+    const decision = decide(before, { orderId, trigger, reason, lines: [] } as OrderChange);
     orders[index] = decision.order;
     if (decision.type === 'release') return [saying('OrderCancelled', orderId)];
     if (decision.type !== 'changed') return [];
@@ -116,7 +116,8 @@ function aStock(productId: number, onHand: number): Stock {
 }
 
 function anOrder(id: string, lines: Order['lines']): Order {
-  return { id, customerId: 'CUST-1', status: 'PENDING', version: 1, correlationId: 'request', currency: 'EUR', lines };
+  const envelope = { version: 1, correlationId: 'request', currency: 'EUR' };
+  return { id, customerId: 'CUST-1', status: 'PENDING', payment: 'NONE', ...envelope, lines };
 }
 
 const numberOf = (orderId: string) => Number(orderId.slice('ORD-'.length));

@@ -1,3 +1,5 @@
+import { type OrderStatus } from '../../src/contracts';
+
 /** What should become of orders and stock, said as simply as it can be said. Orders are known by number, in the order of placing. */
 export interface ShopModel {
   stock: { onHand: number; reserved: number }[];
@@ -5,7 +7,7 @@ export interface ShopModel {
 }
 
 export interface ModelOrder {
-  status: 'PENDING' | 'CONFIRMED' | 'FULFILLED' | 'CANCELLED';
+  status: OrderStatus;
   /** What inventory keeps for it. */
   held: 'nothing' | 'ACTIVE' | 'COMMITTED' | 'RELEASED' | 'REJECTED';
   lines: { product: number; quantity: number }[];

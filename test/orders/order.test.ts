@@ -4,6 +4,8 @@ import {
   coversExactly,
   decide,
   mergeLines,
+  paidTransitions,
+  tellingOf,
   totalOf,
   transitions,
   type Order,
@@ -12,25 +14,29 @@ import {
   type OrderTrigger,
 } from '../../src/orders/order';
 
-const statuses: OrderStatus[] = ['PENDING', 'CONFIRMED', 'FULFILLED', 'CANCELLED'];
-const triggers: OrderTrigger[] = ['StockReserved', 'StockRejected', 'CancelOrder', 'ExpireOrder', 'FulfilOrder'];
+const statuses: OrderStatus[] = ['PENDING', 'RESERVED', 'CONFIRMED', 'FULFILLED', 'CANCELLED'];
+const triggers: OrderTrigger[] = [
+  ...(['StockReserved', 'StockRejected', 'CancelOrder', 'ExpireOrder', 'FulfilOrder'] as const),
+  ...(['PaymentCaptured', 'PaymentDeclined', 'PaymentRefunded'] as const),
+];
 
-const anOrder = (status: OrderStatus): Order => ({
-  ...{ id: 'ORD-1', customerId: 'CUST-1', status, version: 3, correlationId: 'request-1', currency: 'EUR' },
+const anOrder = (status: OrderStatus, payment: Order['payment'] = 'NONE'): Order => ({
+  ...{ id: 'ORD-1', customerId: 'CUST-1', status, version: 3, correlationId: 'request-1', currency: 'EUR', payment },
   lines: [{ productId: 1, quantity: 2 }],
 });
 
 const aChange = (trigger: OrderTrigger): OrderChange => {
   const reason = { code: 'REQUESTED' as const, message: 'changed my mind', lines: [] };
-  return { orderId: 'ORD-1', trigger, reason, lines: [{ productId: 1, quantity: 2, unitPrice: 5 }] };
+  return { orderId: 'ORD-1', trigger, reason, amount: 10, lines: [{ productId: 1, quantity: 2, unitPrice: 5 }] } as OrderChange;
 };
 
 describe('the transition table', () => {
   const expected: Record<OrderStatus, string[]> = {
-    PENDING: ['CONFIRMED', 'CANCELLED', 'CANCELLED', 'CANCELLED', 'refused'],
-    CONFIRMED: ['ignored', 'ignored', 'CANCELLED', 'ignored', 'FULFILLED'],
-    FULFILLED: ['ignored', 'ignored', 'refused', 'ignored', 'already'],
-    CANCELLED: ['release', 'ignored', 'already', 'ignored', 'refused'],
+    PENDING: ['CONFIRMED', 'CANCELLED', 'CANCELLED', 'CANCELLED', 'refused', 'ignored', 'ignored', 'ignored'],
+    RESERVED: ['ignored', 'ignored', 'CANCELLED', 'void', 'refused', 'CONFIRMED', 'CANCELLED', 'CANCELLED'],
+    CONFIRMED: ['ignored', 'ignored', 'CANCELLED', 'ignored', 'FULFILLED', 'ignored', 'ignored', 'ignored'],
+    FULFILLED: ['ignored', 'ignored', 'refused', 'ignored', 'already', 'ignored', 'ignored', 'ignored'],
+    CANCELLED: ['release', 'ignored', 'already', 'ignored', 'refused', 'refund', 'ignored', 'ignored'],
   };
   const pairs = statuses.flatMap((status) =>
     triggers.map((trigger, index) => [status, trigger, expected[status][index]!] as const),
@@ -42,9 +48,20 @@ describe('the transition table', () => {
   });
 
   it('defines every pair and no more', () => {
-    expect(Object.keys(transitions)).toEqual(statuses);
-    for (const row of Object.values(transitions)) expect(Object.keys(row)).toEqual(triggers);
+    for (const table of [transitions, paidTransitions]) {
+      expect(Object.keys(table)).toEqual(statuses);
+      for (const row of Object.values(table)) expect(Object.keys(row)).toEqual(triggers);
+    }
   });
+
+  it.each(pairs)(
+    'with a payment %s × %s is the same, but that stock reserved is not yet confirmed',
+    (status, trigger, outcome) => {
+      const isReserved = status === 'PENDING' && trigger === 'StockReserved';
+      const decision = decide(anOrder(status, 'BALANCE'), aChange(trigger));
+      expect(decision.type === 'changed' ? decision.order.status : decision.type).toBe(isReserved ? 'RESERVED' : outcome);
+    },
+  );
 
   it('counts a version for each change and none for anything else', () => {
     for (const [status, trigger] of pairs) {
@@ -65,6 +82,18 @@ describe('the transition table', () => {
         }
       }),
     );
+  });
+
+  it('tells accounts of a cancel exactly where it has been asked for money and has not refused (S3.6)', () => {
+    const toldOf = (from: OrderStatus, trigger: OrderTrigger, payment: Order['payment']) =>
+      tellingOf(decide(anOrder(from, payment), aChange(trigger)), trigger);
+    expect(toldOf('PENDING', 'CancelOrder', 'BALANCE')).toEqual(['OrderCancelled']);
+    expect(toldOf('RESERVED', 'CancelOrder', 'BALANCE')).toEqual(['OrderCancelled', 'RefundPayment']);
+    expect(toldOf('CONFIRMED', 'CancelOrder', 'BALANCE')).toEqual(['OrderCancelled', 'RefundPayment']);
+    expect(toldOf('CONFIRMED', 'CancelOrder', 'NONE')).toEqual(['OrderCancelled']);
+    expect(toldOf('RESERVED', 'PaymentDeclined', 'BALANCE')).toEqual(['OrderCancelled']);
+    expect(toldOf('CANCELLED', 'PaymentCaptured', 'BALANCE')).toEqual(['RefundPayment']);
+    expect(toldOf('RESERVED', 'ExpireOrder', 'BALANCE')).toEqual(['VoidPayment']);
   });
 
   it('repeats without effect: the same event twice is the same as once', () => {

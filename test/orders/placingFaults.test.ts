@@ -93,7 +93,7 @@ it('orders go in by their keys, whatever order they came in: two batches with th
 
 const anOrderWithKey = (idempotencyKey: string): NewOrder => ({
   ...{ id: `ORD-${uuidv7()}`, customerId: 'CUST-2', lines: [{ productId: 1, quantity: 1 }], currency: 'EUR' },
-  ...{ correlationId: 'c', idempotencyKey, fingerprint: 'f' },
+  ...{ payment: 'NONE', correlationId: 'c', idempotencyKey, fingerprint: 'f' },
 });
 
 it('a deadline that comes before the first look is kept: the order expires at it', async () => {

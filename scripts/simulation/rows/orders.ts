@@ -1,5 +1,8 @@
 import type * as orderRowsModule from '../../../src/orders/orderRows';
 import { type LockedOrder, type SavedChange } from '../../../src/orders/orderRows';
+import { type PricedLine } from '../../../src/orders/order';
+import type * as paymentRowsModule from '../../../src/orders/paymentRows';
+import { type UnpaidOrder } from '../../../src/orders/paymentRows';
 import type * as readOrdersModule from '../../../src/orders/readOrders';
 import { type OrderView } from '../../../src/orders/readOrders';
 import type * as saveOrdersModule from '../../../src/orders/saveOrders';
@@ -41,9 +44,13 @@ export function substituteOrderRows(): void {
       if (changes.length > 0) await statement(tx, 'save changes', (session) => saveChanges(session, changes));
     },
   }));
+  substitute<typeof paymentRowsModule>('src/orders/paymentRows', () => ({
+    takeUnpaid: (tx, limit, againAfterMs) => statement(tx, 'take unpaid', (session) => takeUnpaid(session, limit, againAfterMs)),
+    readPricedLines: (tx, ids) => statement(tx, 'read priced lines', (session) => readPricedLines(session, ids)),
+  }));
   substitute<typeof watchRowsModule>('src/orders/watchRows', () => ({
     lockOverdue: (tx, limit) => statement(tx, 'lock overdue', (session) => lockOverdue(session, limit)),
-    anyLate: (tx) => statement(tx, 'any late', (session) => session.all(session.books.orders).some(isLate(session))),
+    anyLate: (tx) => statement(tx, 'any late', anyLate),
     takeLate: (tx, limit) => statement(tx, 'take late', (session) => takeLate(session, limit)),
   }));
 }
@@ -108,9 +115,10 @@ function findOrders(session: Session, ids: string[]): OrderView[] {
 }
 
 function toView(row: OrderRow): OrderView {
-  const { id, customerId, status, version, currency, total, reason } = row;
+  const { id, customerId, status, version, currency, payment, total, reason } = row;
   const createdAt = new Date(row.createdAtMs);
-  return { id, customerId, status, version, currency, total, reason, items: row.lines, createdAt, updatedAt: createdAt };
+  const order = { id, customerId, status, version, currency, payment, total, reason };
+  return { ...order, items: row.lines, createdAt, updatedAt: createdAt };
 }
 
 async function lockOrders(session: Session, ids: string[]): Promise<Map<string, LockedOrder>> {
@@ -139,9 +147,10 @@ async function areStillSo(session: Session, changes: SavedChange[]): Promise<boo
 }
 
 function toLocked(row: OrderRow, nowMs: number): LockedOrder {
-  const { id, customerId, status, version, correlationId, currency } = row;
+  const { id, customerId, status, version, correlationId, currency, payment } = row;
   const lines = row.lines.map(({ productId, quantity }) => ({ productId, quantity }));
-  return { id, customerId, status, version, correlationId, currency, lines, secondsOpen: (nowMs - row.createdAtMs) / 1_000 };
+  const order = { id, customerId, status, version, correlationId, currency, payment, lines };
+  return { ...order, secondsOpen: (nowMs - row.createdAtMs) / 1_000 };
 }
 
 function readLines(session: Session, ids: string[]) {
@@ -163,6 +172,29 @@ async function saveChanges(session: Session, changes: SavedChange[]): Promise<vo
       history: [...row.history, { version: order.version, event: change.trigger, from, to: order.status }],
     });
   }
+}
+
+function anyLate(session: Session) {
+  const orders = session.all(session.books.orders);
+  return { isUndecided: orders.some(isLate(session)), isUnpaid: orders.some(isUnpaid(session)) };
+}
+
+function takeUnpaid(session: Session, limit: number, againAfterMs: number): UnpaidOrder[] {
+  const { nowMs } = session.database;
+  const late = session.all(session.books.orders).filter(isUnpaid(session));
+  return lockSome(session, late, limit, isUnpaid(session)).map((row) => {
+    const isOverdue = row.deadlineAtMs <= nowMs;
+    const watchAtMs = isOverdue ? nowMs + againAfterMs : Math.min(row.deadlineAtMs, 2 * nowMs - row.createdAtMs);
+    session.put(session.books.orders, row.id, { ...row, watchAtMs });
+    const { id, customerId, version, correlationId, currency, payment } = row;
+    return { id, customerId, version, correlationId, currency, payment, isOverdue };
+  });
+}
+
+function readPricedLines(session: Session, ids: string[]): Map<string, PricedLine[]> {
+  const rows = ids.flatMap((id) => session.get(session.books.orders, id) ?? []);
+  const priced = (row: OrderRow) => row.lines.filter((line): line is PricedLine => line.unitPrice !== null);
+  return new Map(rows.map((row): [string, PricedLine[]] => [row.id, priced(row)]));
 }
 
 function lockOverdue(session: Session, limit: number): string[] {
@@ -193,4 +225,8 @@ function isWatched(row: OrderRow, { database }: Session): boolean {
 
 function isLate(session: Session): (row: OrderRow) => boolean {
   return (row) => isWatched(row, session) && row.deadlineAtMs > session.database.nowMs;
+}
+
+function isUnpaid({ database }: Session): (row: OrderRow) => boolean {
+  return (row) => row.status === 'RESERVED' && row.watchAtMs <= database.nowMs;
 }
