@@ -2,7 +2,7 @@ import { sql, type Sql } from '../../src/database';
 import { type AuditCheck, type AuditedLine, type AuditScope, type ForeignOrder } from './scope';
 
 /**
- * What must hold of orders and stock, each with the statement that finds where it does not. The I-numbers are those of the
+ * What must hold of orders, stock and money, each with the statement that finds where it does not. The I-numbers are those of the
  * invariants in the reliability plan: I4 is "no stock reserved twice for an order line", and so on.
  */
 export const auditChecks: readonly AuditCheck[] = [
@@ -61,10 +61,10 @@ export const auditChecks: readonly AuditCheck[] = [
     name: 'every order is decided',
     group: 'stuck',
     atRest: true,
-    promise: 'At rest no order is PENDING (I5).',
+    promise: 'At rest no order is PENDING or RESERVED (I5).',
     breaks: (scope) => sql`
-      SELECT id || ': PENDING since ' || created_at AS line
-      FROM orders.orders WHERE ${isOurs(scope)} AND status = 'PENDING'`,
+      SELECT id || ': ' || status || ', placed at ' || created_at AS line
+      FROM orders.orders WHERE ${isOurs(scope)} AND status IN ('PENDING', 'RESERVED')`,
   },
   {
     name: 'every event is out',
@@ -142,6 +142,67 @@ export const auditChecks: readonly AuditCheck[] = [
              OR ordered.lines IS DISTINCT FROM held.lines)`,
   },
   {
+    name: 'money taken without goods',
+    group: 'unpaid',
+    atRest: true,
+    promise: 'At rest money is taken for no order that is not CONFIRMED or FULFILLED with a payment (S3.7).',
+    breaks: (scope) => sql`
+      SELECT payment.order_id || ': ' || payment.amount_minor || ' taken and not given back, the order is ' || orders.status
+        || ' with payment ' || orders.payment AS line
+      FROM accounts.payments AS payment JOIN orders.orders ON orders.id = payment.order_id
+      WHERE orders.id IN (${ourIds(scope)}) AND payment.status = 'CAPTURED'
+        AND NOT (orders.status IN ('CONFIRMED', 'FULFILLED') AND orders.payment <> 'NONE')`,
+  },
+  {
+    name: 'goods given without money',
+    group: 'unpaid',
+    promise: 'Every CONFIRMED or FULFILLED order with a payment has its total captured from its customer (S3.7).',
+    breaks: (scope) => sql`
+      SELECT orders.id || ': ' || orders.status || ' for ' || coalesce(total_minor, 0) || ', payment '
+        || coalesce(payment.status::text, 'none') || ' of ' || coalesce(payment.amount_minor, 0) AS line
+      FROM orders.orders LEFT JOIN accounts.payments AS payment ON payment.order_id = orders.id
+      WHERE orders.id IN (${ourIds(scope)}) AND orders.payment <> 'NONE' AND orders.status IN ('CONFIRMED', 'FULFILLED')
+        AND (payment.status, payment.amount_minor, payment.customer_id)
+            IS DISTINCT FROM ('CAPTURED'::accounts.payment_status, orders.total_minor, orders.customer_id)`,
+  },
+  {
+    name: 'balances are the sum of entries',
+    group: 'unpaid',
+    promise: 'What a customer has is what was paid in, taken and given back (S3.9).',
+    breaks: (scope) => sql`
+      SELECT customer_id || ': balance ' || balance_minor || ', entries ' || coalesce(booked.amount, 0) AS line
+      FROM accounts.accounts
+      LEFT JOIN (
+        SELECT customer_id, sum(amount_minor) AS amount FROM accounts.entries WHERE ${isOurs(scope)} GROUP BY customer_id
+      ) AS booked USING (customer_id)
+      WHERE ${isOurs(scope)} AND balance_minor <> coalesce(booked.amount, 0)`,
+  },
+  {
+    name: 'no balance is negative',
+    group: 'unpaid',
+    promise: 'Nobody spends what they do not have (S3.9).',
+    breaks: (scope) => sql`
+      SELECT customer_id || ': balance ' || balance_minor AS line
+      FROM accounts.accounts WHERE ${isOurs(scope)} AND balance_minor < 0`,
+  },
+  {
+    name: 'payments are booked as they stand',
+    group: 'unpaid',
+    promise:
+      'A payment that is CAPTURED was taken once, one that is REFUNDED was given back once, and of no other was anything booked.',
+    breaks: (scope) => sql`
+      SELECT order_id || ': ' || coalesce(payment.status::text, 'no payment') || ' of ' || coalesce(payment.amount_minor, 0)
+        || ', taken ' || coalesce(booked.taken::text, 'nothing') || ', given back ' || coalesce(booked.back::text, 'nothing') AS line
+      FROM (SELECT * FROM accounts.payments WHERE ${isOurs(scope)}) AS payment
+      FULL JOIN (
+        SELECT order_id, -sum(amount_minor) FILTER (WHERE kind = 'CAPTURE') AS taken,
+               sum(amount_minor) FILTER (WHERE kind = 'REFUND') AS back
+        FROM accounts.entries WHERE ${isOurs(scope)} AND kind <> 'DEPOSIT' GROUP BY order_id
+      ) AS booked USING (order_id)
+      WHERE booked.taken IS DISTINCT FROM CASE WHEN payment.status IN ('CAPTURED', 'REFUNDED') THEN payment.amount_minor END
+         OR booked.back IS DISTINCT FROM CASE WHEN payment.status = 'REFUNDED' THEN payment.amount_minor END`,
+  },
+  {
     name: 'cancelled orders hold nothing',
     group: 'leaked',
     atRest: true,
@@ -176,7 +237,8 @@ export const auditChecks: readonly AuditCheck[] = [
       FROM step
       WHERE from_status IS DISTINCT FROM before OR version <> place
          OR (coalesce(from_status::text, ''), to_status::text) NOT IN
-            (('', 'PENDING'), ('PENDING', 'CONFIRMED'), ('PENDING', 'CANCELLED'), ('CONFIRMED', 'FULFILLED'), ('CONFIRMED', 'CANCELLED'))
+            (('', 'PENDING'), ('PENDING', 'CONFIRMED'), ('PENDING', 'CANCELLED'), ('CONFIRMED', 'FULFILLED'), ('CONFIRMED', 'CANCELLED'),
+             ('PENDING', 'RESERVED'), ('RESERVED', 'CONFIRMED'), ('RESERVED', 'CANCELLED'))
       UNION ALL
       SELECT orders.id || ': ' || orders.status || ', its history ends in ' || coalesce(step.to_status::text, 'nothing')
       FROM orders LEFT JOIN step ON step.order_id = orders.id AND step.version = orders.version
@@ -186,10 +248,14 @@ export const auditChecks: readonly AuditCheck[] = [
     name: 'every closing is answered',
     group: 'stuck',
     atRest: true,
-    promise: 'At rest inventory has answered for every order that was cancelled or fulfilled (I15).',
+    promise:
+      'At rest inventory has answered for every order that was cancelled or fulfilled, and accounts for every refund (I15).',
     breaks: (scope) => sql`
-      SELECT order_id || ': closed at ' || closed_at || ', and inventory has not answered' AS line
-      FROM orders.closings WHERE order_id IN (${ourIds(scope)})`,
+      SELECT order_id || ': closed at ' || closed_at || ', and ' || who || ' has not answered' AS line
+      FROM (
+        SELECT *, 'inventory' AS who FROM orders.closings UNION ALL SELECT *, 'accounts' FROM orders.refunds
+      ) AS unanswered
+      WHERE order_id IN (${ourIds(scope)})`,
   },
   {
     name: 'reservations are whole',
@@ -313,7 +379,7 @@ function ours(scope: AuditScope): Sql {
   return sql`SELECT id, status, version, deadline_at FROM orders.orders WHERE ${isOurs(scope)}`;
 }
 
-/** Of `orders.orders`: the row is of an order that is audited. */
+/** Of a table with customers, such as `orders.orders`: the row is of one whose orders are audited. */
 export function isOurs({ customers }: Pick<AuditScope, 'customers'>): Sql {
   return customers === 'all' ? sql`true` : sql`customer_id = ANY(${customers}::text[])`;
 }
@@ -378,5 +444,5 @@ function heardTable({ heard = [] }: AuditScope): Sql {
 
 /** The event that each step of an order's history is told by. */
 const eventOfStep = sql`CASE history.to_status
-  WHEN 'PENDING' THEN 'OrderCreated' WHEN 'CONFIRMED' THEN 'OrderConfirmed'
+  WHEN 'PENDING' THEN 'OrderCreated' WHEN 'RESERVED' THEN 'OrderReserved' WHEN 'CONFIRMED' THEN 'OrderConfirmed'
   WHEN 'CANCELLED' THEN 'OrderCancelled' WHEN 'FULFILLED' THEN 'OrderFulfilled' END`;
