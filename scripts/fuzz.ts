@@ -20,7 +20,10 @@ async function main(): Promise<number> {
   if (!options) return printUsage();
   const signal = abortOnSignal(options.timeoutMs);
   say('Starting Postgres, RabbitMQ, a gateway, orders and inventory.');
-  const world = await openWorld({ roles: { gateway: 1, orders: 1, inventory: 1 }, settings: { LOG_LEVEL: 'error' } });
+  const world = await openWorld({
+    roles: { gateway: 1, orders: 1, inventory: 1, accounts: 1 },
+    settings: { LOG_LEVEL: 'error' },
+  });
   const url = world.fleet.gatewayUrls[0]!;
   const client = createClient({ urls: [url], connections: 2, retryMs: 30_000, signal });
   try {

@@ -4,6 +4,7 @@ import { type Database } from '../src/database';
 import { audit, type AuditScope } from './audit';
 import { createClient, type Client } from './simulate/client';
 import { standing, untilAtRest } from './simulate/decisions';
+import { payIn } from './simulate/deposits';
 import { exitCodes, runScript, usageFault } from './exit';
 import { openForeignDesk } from './simulate/foreignDesk';
 import { readOptions, usage, type SimulateOptions } from './simulate/options';
@@ -55,6 +56,7 @@ async function simulate(options: SimulateOptions, stage: Stage): Promise<number>
   const productIds = await createProducts(stage.client, run, stock);
   try {
     await refuseOtherDatabase(stage.database, productIds, run, stage.surroundings.url);
+    await payIn(stage.client, run, stream, (customer) => customerOf(run, customer));
     return await runStream(stream, { run, options, productIds, stock }, stage);
   } finally {
     await retireProducts(stage.client, productIds).catch(() =>

@@ -143,7 +143,7 @@ export const auditChecks: readonly AuditCheck[] = [
   },
   {
     name: 'money taken without goods',
-    group: 'unpaid',
+    group: 'unearned',
     atRest: true,
     promise: 'At rest money is taken for no order that is not CONFIRMED or FULFILLED with a payment (S3.7).',
     breaks: (scope) => sql`
@@ -167,7 +167,7 @@ export const auditChecks: readonly AuditCheck[] = [
   },
   {
     name: 'balances are the sum of entries',
-    group: 'unpaid',
+    group: 'mismatched',
     promise: 'What a customer has is what was paid in, taken and given back (S3.9).',
     breaks: (scope) => sql`
       SELECT customer_id || ': balance ' || balance_minor || ', entries ' || coalesce(booked.amount, 0) AS line
@@ -187,7 +187,7 @@ export const auditChecks: readonly AuditCheck[] = [
   },
   {
     name: 'payments are booked as they stand',
-    group: 'unpaid',
+    group: 'mismatched',
     promise:
       'A payment that is CAPTURED was taken once, one that is REFUNDED was given back once, and of no other was anything booked.',
     breaks: (scope) => sql`

@@ -65,5 +65,5 @@ export interface AuditCheck {
 }
 
 /** The promises, by what breaks when they do. */
-export const auditGroups = ['lost', 'duplicated', 'stuck', 'oversold', 'unpaid', 'leaked', 'mismatched'] as const;
+export const auditGroups = ['lost', 'duplicated', 'stuck', 'oversold', 'unpaid', 'unearned', 'leaked', 'mismatched'] as const;
 export type AuditGroup = (typeof auditGroups)[number];

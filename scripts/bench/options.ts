@@ -76,7 +76,7 @@ export function readOptions(args: string[]): BenchCommand | undefined {
     warmUpSeconds: positive('warm-up', dose['warm-up']),
     backlog: count('backlog', dose.backlog, 100, 10_000_000),
     growth: counts('growth', dose.growth, 1, 100_000_000),
-    roles: rolesOf(values.roles),
+    roles: rolesOf(values.roles, 0),
     soakMinutes: values.soak === undefined ? undefined : positive('soak', values.soak),
     seed: count('seed', values.seed, 0, 2 ** 32 - 1),
     json: values.json,

@@ -117,7 +117,7 @@ function openConnections(url: string) {
 }
 
 function poolSizeOf({ roles, connectionsMax }: DistributedOptions): number {
-  const share = Math.floor(connectionsMax / (roles.gateway + roles.orders + roles.inventory));
+  const share = Math.floor(connectionsMax / (roles.gateway + roles.orders + roles.inventory + roles.accounts));
   return Math.max(1, Math.min(POOL_SIZE_MAX, share));
 }
 

@@ -41,7 +41,7 @@ const CUSTOMER = 'chaos-drain';
 export async function runDrain(options: DrainOptions): Promise<DrainResult> {
   const { orders, inventory, seed, signal } = options;
   const settings = { ORDER_REPUBLISH_SECONDS: '3600', ORDER_DEADLINE_SECONDS: '86400' };
-  const world = await openWorld({ roles: { gateway: 1, orders: 1, inventory: 0 }, settings });
+  const world = await openWorld({ roles: { gateway: 1, orders: 1, inventory: 0, accounts: 0 }, settings });
   try {
     const client = createClient({ urls: world.fleet.gatewayUrls, connections: FILLERS, retryMs: 60_000, signal });
     // Half the products are short, so that both answers are given.

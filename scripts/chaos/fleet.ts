@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { startTcpProxy, type TcpProxy } from './tcpProxy';
 
-export type FleetRole = 'gateway' | 'orders' | 'inventory';
+export type FleetRole = 'gateway' | 'orders' | 'inventory' | 'accounts';
 export type RoleCounts = Record<FleetRole, number>;
 
 /** The processes of a distributed Holdfast, kept running as an orchestrator would: one that ends is started again. */

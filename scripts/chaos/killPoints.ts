@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { queues } from '../../src/contracts';
 import { openDatabase, readRuntime, type Database } from '../../src/database';
 import { failpoints, type FailpointName } from '../../src/faults';
-import { audit, brokenByGroup, everything, type AuditGroup, type AuditScope } from '../audit';
+import { audit, auditGroups, brokenByGroup, everything, type AuditGroup, type AuditScope } from '../audit';
 import { below, pick, seededRandom, type Random } from '../random';
 import { createClient, type Client } from '../simulate/client';
 import { untilAtRest } from '../simulate/decisions';
@@ -83,7 +83,7 @@ export async function runKillPoints(options: KillPointOptions): Promise<KillPoin
 
 /** For people. */
 export function killPointTable({ rows }: KillPointReport): string {
-  const columns = ['kills', 'lost', 'duplicated', 'stuck', 'oversold', 'leaked', 'mismatched', 'seconds'] as const;
+  const columns = ['kills', ...auditGroups, 'seconds'] as const;
   const width = Math.max(...rows.map((row) => row.point.length), 5);
   const line = (name: string, cells: (string | number)[]) =>
     [name.padEnd(width), ...cells.map((cell, index) => String(cell).padStart(columns[index]!.length))].join('  ');
@@ -113,7 +113,7 @@ interface Site {
 
 /** Two of every role, and a point may be worked on each: while one is down the other bears the load. */
 async function openDistributedSite({ program, clients = CLIENTS }: KillPointOptions): Promise<Site> {
-  const world = await openWorld({ roles: { gateway: 2, orders: 2, inventory: 2 }, program });
+  const world = await openWorld({ roles: { gateway: 2, orders: 2, inventory: 2, accounts: 2 }, program });
   const victims = new Map(world.fleet.members.map((member) => [member.name, victimOf(member, world.folder)]));
   const client = createClient({ urls: world.fleet.gatewayUrls, connections: clients, retryMs: RETRY_MS });
   return {
@@ -176,7 +176,9 @@ const RETRY_MS = 600_000;
 function roleOf(point: FailpointName): FleetRole {
   if (point === 'relay.claimed' || point === 'relay.removed') return 'orders';
   if (point === 'relay.confirmed') return 'inventory';
-  if (point.startsWith('stock.replies.orders') || point.startsWith('watchdog')) return 'orders';
+  if (/accounts|^capturePayments|^closePayments/.test(point)) return 'accounts';
+  if (point.startsWith('stock.replies.orders') || point.startsWith('payment.replies.orders') || point.startsWith('watchdog'))
+    return 'orders';
   if (point.includes('inventory') || point.startsWith('reserveStock') || point.startsWith('closeReservation')) return 'inventory';
   return 'gateway';
 }
@@ -308,11 +310,13 @@ function nthOf(point: FailpointName, random: Random): number {
 }
 
 function isRare(point: FailpointName): boolean {
-  return (
-    leftFor(point).length > 0 ||
-    ['closeOrder', 'closeReservation', queues.orderCancelled, queues.orderFulfilled].some((start) => point.startsWith(start))
-  );
+  return leftFor(point).length > 0 || rarePoints.some((start) => point.startsWith(start));
 }
+
+const rarePoints = [
+  ...['closeOrder', 'closeReservation', queues.orderCancelled, queues.orderFulfilled],
+  ...['closePayments', queues.paymentClosings],
+];
 
 /** What a point needs to be reached. */
 function leftFor(point: FailpointName): readonly LeftBehind[] {

@@ -15,7 +15,7 @@ is used, and nothing is left running.
   --faults N          how many faults strike at most (orders / 70, at least 26)
   --every SECONDS     mean time between two faults (1.5)
   --clients N         clients at a time (50)
-  --roles LIST        processes of each role (gateway=2,inventory=3,orders=2)
+  --roles LIST        processes of each role (gateway=2,inventory=3,orders=2,accounts=2)
   --only A,B          only these faults, by name
   --json              one object on stdout instead of the report
   --help              this
@@ -54,7 +54,7 @@ const declared = {
   faults: { type: 'string' },
   every: { type: 'string', default: '1.5' },
   clients: { type: 'string', default: '50' },
-  roles: { type: 'string', default: 'gateway=2,inventory=3,orders=2' },
+  roles: { type: 'string', default: 'gateway=2,inventory=3,orders=2,accounts=2' },
   only: { type: 'string' },
   'kill-points': { type: 'boolean', default: false },
   kills: { type: 'string', default: '20' },
@@ -102,13 +102,17 @@ function secondsOf(text: string): number {
   throw usageFault(`--every ${text}: must be a number of seconds above 0.`);
 }
 
-export function rolesOf(text: string): RoleCounts {
+/** One of each that is not named. Where nobody pays, none of accounts will do. */
+export function rolesOf(text: string, accountsMin = 1): RoleCounts {
   const given = Object.fromEntries(text.split(',').map((part) => part.split('='))) as Record<string, string | undefined>;
-  const names = ['gateway', 'inventory', 'orders'] as const;
+  const names = ['gateway', 'inventory', 'orders', 'accounts'] as const;
   const unknown = Object.keys(given).find((name) => !(names as readonly string[]).includes(name));
   if (unknown !== undefined) throw usageFault(`--roles ${text}: there is no role ${JSON.stringify(unknown)}.`);
-  const [gateway, inventory, orders] = names.map((name) => count('roles', given[name] ?? '1', 1, 16));
-  return { gateway: gateway!, inventory: inventory!, orders: orders! };
+  const some = (name: (typeof names)[number], min: number) => count('roles', given[name] ?? String(min), min, 16);
+  return {
+    ...{ gateway: some('gateway', 1), inventory: some('inventory', 1), orders: some('orders', 1) },
+    accounts: some('accounts', accountsMin),
+  };
 }
 
 function faultOf(name: string): FaultName {

@@ -53,7 +53,7 @@ async function bySimulation(bug: string): Promise<PlantedRow['caught']> {
 
 async function byChaos(bug: string, signal: AbortSignal): Promise<PlantedRow['caught']> {
   const world = {
-    roles: { gateway: 1, inventory: 3, orders: 2 },
+    roles: { gateway: 1, inventory: 3, orders: 2, accounts: 1 },
     preload: [require.resolve('../plant')],
     settings: { PLANTED: bug },
   };

@@ -1,19 +1,13 @@
-import { auditGroups, type AuditOutcome } from '../audit';
+import { auditGroups, type AuditGroup, type AuditOutcome } from '../audit';
 import { grouped } from '../simulate/progress';
 import { type ChaosResult } from './run';
 
 /** All seeds together, as `--json` prints it. */
-export interface ChaosSummary {
+export interface ChaosSummary extends Record<AuditGroup, number> {
   verdict: 'PASS' | 'FAIL';
   seeds: number;
   orders: number;
   faults: number;
-  lost: number;
-  duplicated: number;
-  stuck: number;
-  oversold: number;
-  leaked: number;
-  mismatched: number;
   /** Faults by name. */
   struck: Record<string, number>;
   results: (Omit<ChaosResult, 'outcomes'> & { broken: AuditOutcome[] })[];
@@ -23,13 +17,15 @@ export function summaryOf(results: ChaosResult[]): ChaosSummary {
   const sum = (figure: (result: ChaosResult) => number) => results.reduce((total, result) => total + figure(result), 0);
   const struck: Record<string, number> = {};
   for (const { name } of results.flatMap((result) => result.struck)) struck[name] = (struck[name] ?? 0) + 1;
-  const { lost, duplicated, stuck, oversold, leaked, mismatched } = Object.fromEntries(
-    auditGroups.map((group) => [group, sum((result) => result[group])]),
-  ) as Record<(typeof auditGroups)[number], number>;
+  const broken = Object.fromEntries(auditGroups.map((group) => [group, sum((result) => result[group])])) as Record<
+    AuditGroup,
+    number
+  >;
   return {
     verdict: results.every(({ verdict }) => verdict === 'PASS') ? 'PASS' : 'FAIL',
     ...{ seeds: results.length, orders: sum(({ orders }) => orders), faults: sum((result) => result.struck.length) },
-    ...{ lost, duplicated, stuck, oversold, leaked, mismatched, struck },
+    ...broken,
+    struck,
     results: results.map(({ outcomes, ...result }) => ({ ...result, broken: outcomes.filter(({ broken }) => broken > 0) })),
   };
 }

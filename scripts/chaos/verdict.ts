@@ -78,7 +78,10 @@ async function scopeOf({ journalPath, customers, productIds, poison }: Judged): 
   return { customers, productIds, acknowledged, closed, poison, foreign: [], soldOutProductIds: [] };
 }
 
-const workQueues = [queues.orderCreated, queues.orderCancelled, queues.orderFulfilled, queues.stockReplies];
+const workQueues = [
+  ...[queues.orderCreated, queues.orderCancelled, queues.orderFulfilled, queues.stockReplies],
+  ...[queues.orderReserved, queues.paymentClosings, queues.paymentReplies],
+];
 /** Beside each work queue, those where its messages wait for another try, or to be kept as dead letters. */
 const allQueues = workQueues.flatMap((queue) => [
   queue,

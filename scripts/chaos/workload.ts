@@ -1,5 +1,6 @@
 import { RefusedRequest, type Client } from '../simulate/client';
 import { CUSTOMER_COUNT, demandOf, orderStream, type PlannedOrder, type StreamShape } from '../simulate/orderStream';
+import { payIn } from '../simulate/deposits';
 import { createProducts } from '../simulate/products';
 import { below, seededRandom, type Random } from '../random';
 import { type AuditedLine } from '../audit';
@@ -30,12 +31,12 @@ export interface WorkloadOptions {
 
 /**
  * 70 % single lines, 25 % of 2 to 5, 5 % of up to 10, over products of which some are wanted far more than others and a third
- * are short; 10 % cancelled and 15 % fulfilled at some moment, 5 % sent twice under one key, 2 % with other lines under it, and
- * a delivery of goods for each twenty orders.
+ * are short; a quarter paid by balance, by customers of whom every fourth has too little; 10 % cancelled and 15 % fulfilled at some
+ * moment, 5 % sent twice under one key, 2 % with other lines under it, and a delivery of goods for each twenty orders.
  */
 const shape: Omit<StreamShape, 'seed' | 'orders'> = {
   ...{ hot: false, lines: [0.7, 0.25, 0.05], skewed: true },
-  ...{ cancels: 0.1, fulfils: 0.15, duplicates: 0.05, conflicts: 0.02, foreign: 0 },
+  ...{ paid: 0.25, cancels: 0.1, fulfils: 0.15, duplicates: 0.05, conflicts: 0.02, foreign: 0 },
 };
 const RESTOCK_SHARE = 0.05;
 const SECOND_THOUGHTS_MS = 3_000;
@@ -46,6 +47,7 @@ export async function prepareWorkload(options: WorkloadOptions): Promise<Workloa
   // Every third product is short by half: rejections belong to the day.
   const stock = demandOf(stream).map((units, product) => (product % 3 === 2 ? Math.ceil(units / 2) : units + 10));
   const productIds = await createProducts(client, `chaos-${seed}`, stock);
+  await payIn(client, `chaos-${seed}`, stream, (customer) => customerOf(seed, customer));
   const progress = { placed: 0 };
   return {
     customers: Array.from({ length: CUSTOMER_COUNT }, (_, customer) => customerOf(seed, customer)),
@@ -102,15 +104,16 @@ class Customers {
     if (this.random() < RESTOCK_SHARE) this.later(() => this.restock());
   }
 
-  private inputOf({ number, customer, lines }: PlannedOrder): OrderInput {
+  private inputOf({ number, customer, lines, paid }: PlannedOrder): OrderInput {
     const { seed } = this.options;
     const items = lines.map(({ product, quantity }) => ({ productId: this.productIds[product]!, quantity }));
-    return { customerId: customerOf(seed, customer), idempotencyKey: `chaos-${seed}-${number}`, items };
+    const payment = paid ? ('BALANCE' as const) : ('NONE' as const);
+    return { customerId: customerOf(seed, customer), idempotencyKey: `chaos-${seed}-${number}`, items, payment };
   }
 
   /** Whatever a gateway calls an order is in the journal with the lines that were sent for it. */
-  private async send({ customerId, idempotencyKey, items: lines }: OrderInput): Promise<string | undefined> {
-    const input = { customerId, idempotencyKey, items: lines };
+  private async send(input: OrderInput): Promise<string | undefined> {
+    const { customerId, idempotencyKey, items: lines } = input;
     await this.note({ what: 'create', customerId, idempotencyKey, lines });
     const answer = await this.options.client
       .ask<{ createOrder: Answer }>(creation, { input })
@@ -129,7 +132,7 @@ class Customers {
     this.secondThoughts.add(thought);
   }
 
-  /** A warehouse asks again while the order is PENDING; an order that was cancelled meanwhile is let be. */
+  /** A warehouse asks again while the order is undecided; an order that was cancelled meanwhile is let be. */
   private async close(what: 'cancel' | 'fulfil', orderId: string): Promise<void> {
     await this.note({ what, orderId });
     const did = what === 'cancel' ? 'cancelled' : 'fulfilled';
@@ -138,7 +141,7 @@ class Customers {
         orderId,
       });
       if (closed.__typename === 'Order') return this.note({ what: did, orderId, done: true });
-      if (closed.status !== 'PENDING') break;
+      if (closed.status !== 'PENDING' && closed.status !== 'RESERVED') break;
       await pause(1_000);
     }
     await this.note({ what: did, orderId, done: false });
@@ -165,6 +168,7 @@ interface OrderInput {
   customerId: string;
   idempotencyKey: string;
   items: AuditedLine[];
+  payment: 'NONE' | 'BALANCE';
 }
 
 interface Answer {

@@ -29,6 +29,7 @@ Places orders over GraphQL, waits until all are decided, and gives a verdict tha
   --lines A/B/C       percent of orders with one line, with 2 to 5, with up to 10 (70/25/5)
   --duplicates N      percent of orders placed twice under the same key; half as many try other lines under it (2)
   --cancels N         percent of orders cancelled at once (0)
+  --paid N            percent of orders paid by their customers' balances, some of which are too small (20; with --hot 0)
   --url URL           where GraphQL is served (the Holdfast that runs on the data folder, else http://127.0.0.1:4000/graphql)
   --timeout SECONDS   how long an order is tried again while Holdfast is away, and decisions are waited for (120)
   --json              one object on stdout instead of the report
@@ -46,6 +47,7 @@ export function readOptions(args: string[]): SimulateOptions | undefined {
   const cancels = percent('cancels', values.cancels ?? '0');
   if (hot && cancels > 0)
     throw usageFault('--hot with --cancels: a late cancel gives back a unit that nobody is left to buy. Leave one out.');
+  const paid = paidOf(values.paid, hot);
   const duplicates = percent('duplicates', values.duplicates ?? '2');
   const orders = count('orders', values.orders ?? '1000', 1, 5_000_000);
   return {
@@ -58,6 +60,7 @@ export function readOptions(args: string[]): SimulateOptions | undefined {
     duplicates,
     conflicts: duplicates / 2,
     cancels,
+    paid,
     foreign: percent('foreign', values.foreign ?? '0'),
     url: address('url', values.url, ['http:', 'https:']),
     rabbitmqUrl: brokerAddress('rabbitmq', values.rabbitmq),
@@ -77,6 +80,7 @@ const declared = {
   lines: { type: 'string' },
   duplicates: { type: 'string' },
   cancels: { type: 'string' },
+  paid: { type: 'string' },
   url: { type: 'string' },
   timeout: { type: 'string' },
   json: { type: 'boolean' },
@@ -88,6 +92,13 @@ function stockOf(text: string | undefined, hot: boolean, orders: number): number
   if (text === undefined) return Math.max(1, Math.floor(orders / 3));
   if (hot) return count('stock', text, 1, orders);
   throw usageFault('--stock is for --hot: other runs have what their orders ask for.');
+}
+
+/** A flash sale is about stock alone. */
+function paidOf(text: string | undefined, hot: boolean): number {
+  const paid = percent('paid', text ?? (hot ? '0' : '20'));
+  if (!hot || paid === 0) return paid;
+  throw usageFault('--hot with --paid: a declined payment gives back a unit that nobody is left to buy. Leave one out.');
 }
 
 /** `--foreign` alone means half: parseArgs knows no value that may be left out. */

@@ -16,6 +16,8 @@ export interface StreamShape {
   foreign: number;
   /** Of the orders that are not cancelled; none unless given. */
   fulfils?: number;
+  /** Of how many orders the customer's balance pays; none unless given. */
+  paid?: number;
   /** The first product is wanted most, the n-th 1/n as much: a shop as it is. All alike unless given. */
   skewed?: boolean;
 }
@@ -31,6 +33,8 @@ export interface PlannedOrder {
   conflict: boolean;
   cancel: boolean;
   fulfil: boolean;
+  /** By its customer's balance. */
+  paid: boolean;
   /** Comes as a bare message from another order service. */
   foreign: boolean;
 }
@@ -52,6 +56,7 @@ export function orderStream(shape: StreamShape): PlannedOrder[] {
     cancel: chance(shape.cancels),
     foreign: chance(shape.foreign),
     fulfil: shape.fulfils !== undefined && chance(shape.fulfils),
+    paid: shape.paid ? chance(shape.paid) : false,
   }));
 }
 

@@ -76,11 +76,13 @@ interface OrderInput {
   customerId: string;
   idempotencyKey: string;
   items: AuditedLine[];
+  payment: 'NONE' | 'BALANCE';
 }
 
-function toInput({ number, customer, lines }: PlannedOrder, { run, productIds }: Placing): OrderInput {
+function toInput({ number, customer, lines, paid }: PlannedOrder, { run, productIds }: Placing): OrderInput {
   const items = lines.map(({ product, quantity }) => ({ productId: productIds[product]!, quantity }));
-  return { customerId: customerOf(run, customer), idempotencyKey: `${run}-${number}`, items };
+  const payment = paid ? ('BALANCE' as const) : ('NONE' as const);
+  return { customerId: customerOf(run, customer), idempotencyKey: `${run}-${number}`, items, payment };
 }
 
 export function customerOf(run: string, customer: number): string {

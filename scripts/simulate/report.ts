@@ -68,6 +68,7 @@ export function headline(run: string, stream: string, options: SimulateOptions):
   ];
   parts.push(options.hot ? 'one hot product' : `duplicates ${options.duplicates * 100} %`);
   if (options.cancels > 0) parts.push(`cancels ${options.cancels * 100} %`);
+  if (options.paid) parts.push(`paid ${options.paid * 100} %`);
   if (options.foreign > 0) parts.push(`foreign ${options.foreign * 100} %`);
   return parts.join('  ');
 }

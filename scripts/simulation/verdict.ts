@@ -6,7 +6,7 @@ import { type World } from './world';
 
 /** A promise that does not hold, in words. The groups are those of the audit. */
 export interface Violation {
-  group: 'lost' | 'duplicated' | 'stuck' | 'oversold' | 'unpaid' | 'mismatched';
+  group: 'lost' | 'duplicated' | 'stuck' | 'oversold' | 'unpaid' | 'unearned' | 'mismatched';
   words: string;
 }
 
@@ -36,7 +36,7 @@ function* balanceBreaks({ accounts, entries }: Books): Found {
   for (const { customerId, balance } of accounts.values()) {
     const booked = [...entries.values()].reduce((sum, entry) => sum + (entry.customerId === customerId ? entry.amount : 0), 0);
     if (balance < 0 || balance !== booked)
-      yield { group: 'unpaid', words: `${customerId}: balance ${balance}, booked ${booked}` };
+      yield { group: 'mismatched', words: `${customerId}: balance ${balance}, booked ${booked}` };
   }
 }
 
@@ -106,7 +106,8 @@ function* paymentBreaks({ payments, entries }: Books, { id, status, payment, lin
   const taken = [...entries.values()].reduce((sum, entry) => sum - (entry.orderId === id ? entry.amount : 0), 0);
   const isCaptured = payments.get(id)?.status === 'CAPTURED';
   const words = `${id} is ${status} with payment ${payment} of ${price}; taken ${taken}, payment ${payments.get(id)?.status}`;
-  if (isCaptured !== isDue || taken !== (isDue ? price : 0)) yield { group: 'unpaid', words };
+  const isRight = isCaptured === isDue && taken === (isDue ? price : 0);
+  if (!isRight) yield { group: isDue ? 'unpaid' : 'unearned', words };
 }
 
 /** What was ever reserved moved each line once, by its quantity, and nothing else moved for an order. */

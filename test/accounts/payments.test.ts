@@ -1,14 +1,14 @@
 import { v7 as uuidv7 } from 'uuid';
 
 import { audit, everything } from '../../scripts/audit';
-import { createAccounts, type AccountsContext } from '../../src/accounts';
+import { type AccountsContext } from '../../src/accounts';
 import { type AnyEvent } from '../../src/contracts';
 import { type Database } from '../../src/database';
-import { type Handler, type Handlers, type Outbox, type OutboxSchema } from '../../src/messaging';
+import { type Handler, type Outbox, type OutboxSchema } from '../../src/messaging';
 import { createLogger, createMetrics } from '../../src/observability';
 import { createOrders, type OrdersContext, type Watchdog } from '../../src/orders';
 import { type InventoryContext } from '../../src/inventory';
-import { aProduct, handle, incoming, inventoryOn, silentOutbox } from '../support/anOrder';
+import { accountsOn, aProduct, handle, incoming, inventoryOn, silentOutbox } from '../support/anOrder';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 /** Orders, inventory and accounts on a real database, with the post in the hands of the test. */
@@ -26,7 +26,7 @@ beforeAll(async () => {
   testDatabase = await createTestDatabase();
   ({ database } = testDatabase);
   inventory = inventoryOn(database);
-  accounts = createAccounts({ database, outbox: outboxOf('accounts'), currency: 'EUR', newId: uuidv7 });
+  accounts = accountsOn(database);
   orders = createOrders({
     ...{ database, outbox: outboxOf('orders'), currency: 'EUR', newId: uuidv7, metrics: createMetrics() },
     log: createLogger({ level: 'silent', name: 'test' }),
@@ -61,7 +61,7 @@ const contexts = () => ({ orders, inventory, accounts });
 async function deliver(...bodies: AnyEvent[]): Promise<AnyEvent[]> {
   const answers: AnyEvent[] = [];
   for (const [schema, { handlers }] of Object.entries(contexts())) {
-    const table = Object.assign({}, ...Object.values(handlers as Record<string, Handlers>)) as Record<string, Handler<never>>;
+    const table = Object.assign({}, ...Object.values(handlers)) as Record<string, Handler<never>>;
     const types = [...new Set(bodies.map((body) => body.event))].filter((type) => table[type]);
     for (const type of types) {
       const batch = bodies.filter((body) => body.event === type).map((body) => incoming(body) as never);
@@ -296,7 +296,7 @@ describe('crossings', () => {
   it('an answer for another sum than the order costs is refused, and the order is left as it is', async () => {
     const question = await reserved(await aCustomer(PRICE));
     const [captured] = await deliver(question);
-    await expect(deliver({ ...captured!, amount: 1 } as AnyEvent)).rejects.toThrow('another sum than it costs');
+    await expect(deliver({ ...captured!, amount: 1 })).rejects.toThrow('another sum than it costs');
     expect(await find(idOf(question))).toMatchObject({ status: 'RESERVED' });
   });
 

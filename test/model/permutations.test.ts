@@ -185,23 +185,28 @@ function wrongAtRest(machine: PaidMachine): string[] {
   ];
 }
 
-it.each([
+const worlds: [string, World][] = [
   ['stock and money', { hasStock: true, balance: price }],
   ['stock and too little money', { hasStock: true, balance: price - 1 }],
   ['money and too little stock', { hasStock: false, balance: price }],
-])('with %s every state that any order of events leads to keeps goods and money together (S3.6, S3.7)', (_what, world) => {
-  const seen = new Map<string, string[]>([[JSON.stringify(placed), []]]);
-  const broken: string[] = [];
-  for (const [state, path] of seen) {
-    const machine = JSON.parse(state) as PaidMachine;
-    const faults = [...wrongNow(machine, world), ...wrongAtRest(atRest(machine, world))];
-    if (faults.length > 0) broken.push(`${path.join(' ')}: ${faults.join(', ')}`);
-    for (const what of [...commands, ...machine.sent]) {
-      const next = JSON.stringify(happen(machine, what, world));
-      if (!seen.has(next)) seen.set(next, [...path, what]);
+];
+
+it.each(worlds)(
+  'with %s every state that any order of events leads to keeps goods and money together (S3.6, S3.7)',
+  (_what, world) => {
+    const seen = new Map<string, string[]>([[JSON.stringify(placed), []]]);
+    const broken: string[] = [];
+    for (const [state, path] of seen) {
+      const machine = JSON.parse(state) as PaidMachine;
+      const faults = [...wrongNow(machine, world), ...wrongAtRest(atRest(machine, world))];
+      if (faults.length > 0) broken.push(`${path.join(' ')}: ${faults.join(', ')}`);
+      for (const what of [...commands, ...machine.sent]) {
+        const next = JSON.stringify(happen(machine, what, world));
+        if (!seen.has(next)) seen.set(next, [...path, what]);
+      }
     }
-  }
-  expect(broken).toEqual([]);
-  const ends = new Set([...seen.keys()].map((state) => (JSON.parse(state) as PaidMachine).status));
-  expect(ends.has('FULFILLED')).toBe(world.hasStock && world.balance >= price);
-});
+    expect(broken).toEqual([]);
+    const ends = new Set([...seen.keys()].map((state) => (JSON.parse(state) as PaidMachine).status));
+    expect(ends.has('FULFILLED')).toBe(world.hasStock && world.balance >= price);
+  },
+);

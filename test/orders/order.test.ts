@@ -27,7 +27,7 @@ const anOrder = (status: OrderStatus, payment: Order['payment'] = 'NONE'): Order
 
 const aChange = (trigger: OrderTrigger): OrderChange => {
   const reason = { code: 'REQUESTED' as const, message: 'changed my mind', lines: [] };
-  return { orderId: 'ORD-1', trigger, reason, amount: 10, lines: [{ productId: 1, quantity: 2, unitPrice: 5 }] } as OrderChange;
+  return { orderId: 'ORD-1', trigger, reason, amount: 10, lines: [{ productId: 1, quantity: 2, unitPrice: 5 }] };
 };
 
 describe('the transition table', () => {

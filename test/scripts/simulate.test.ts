@@ -63,9 +63,12 @@ describe('against a Holdfast of its own', () => {
       lost: 0,
       duplicated: 0,
       stuck: 0,
+      unpaid: 0,
+      unearned: 0,
       mismatched: 0,
       refused: 0,
     });
+    expect(result.checks).toMatchObject({ 'money taken without goods': 0, 'goods given without money': 0 });
     expect(result.confirmed + result.cancelled).toBe(300);
     expect(result.cancelled).toBeGreaterThan(0);
     expect(result.conflicts).toBeGreaterThan(0);
@@ -101,7 +104,7 @@ describe('against a Holdfast of its own', () => {
     await database.$executeRaw`
       CREATE TRIGGER swindle AFTER UPDATE ON orders.orders FOR EACH ROW WHEN (NEW.status = 'CONFIRMED')
       EXECUTE FUNCTION orders.swindle()`;
-    const { code, stdout, stderr } = await simulate(['--orders', '30', '--timeout', '2'], holdfast.environment);
+    const { code, stdout, stderr } = await simulate(['--orders', '30', '--paid', '0', '--timeout', '2'], holdfast.environment);
     await database.$executeRaw`DROP FUNCTION orders.swindle CASCADE`;
     expect(code).toBe(2);
     expect(stdout).toMatch(/VERDICT +FAIL/);
@@ -113,7 +116,11 @@ describe('against a Holdfast of its own', () => {
   });
 
   it('goes on through a kill -9 of Holdfast, and loses nothing', async () => {
-    const run = startProgram('scripts/simulate.ts', ['--orders', '1500', '--concurrency', '8', '--json'], holdfast.environment);
+    const run = startProgram(
+      'scripts/simulate.ts',
+      ['--orders', '1500', '--concurrency', '8', '--paid', '0', '--json'],
+      holdfast.environment,
+    );
     const before = await database.order.count();
     await eventually(async () => (await database.order.count()) > before + 100, STARTED_WITHIN_MS);
     await holdfast.kill9();

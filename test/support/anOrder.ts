@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from 'uuid';
 
+import { createAccounts, type AccountsContext } from '../../src/accounts';
 import { type AnyEvent, type EventOf, type EventType } from '../../src/contracts';
 import { type Database } from '../../src/database';
 import { createInventory, type InventoryContext } from '../../src/inventory';
@@ -28,6 +29,10 @@ export function incoming<T extends EventType>(body: EventOf<T>): IncomingMessage
 /** An outbox that nobody relays: what is committed stays in the table to be looked at. */
 export function silentOutbox(database: Database, schema: OutboxSchema): Outbox {
   return createOutbox({ database, schema, leaseMs: 60_000, handOver: () => undefined });
+}
+
+export function accountsOn(database: Database): AccountsContext {
+  return createAccounts({ database, outbox: silentOutbox(database, 'accounts'), currency: 'EUR', newId: uuidv7 });
 }
 
 export function inventoryOn(database: Database): InventoryContext {
