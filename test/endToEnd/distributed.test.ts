@@ -40,8 +40,9 @@ const url = testRabbitmqUrl('test-2');
     );
     return createProduct.id;
   };
-  const place = async (gateway: House, count: number, productId: number) => {
-    const inputs = Array.from({ length: count }, () => ({ customerId: 'CUST-d', items: [{ productId, quantity: 1 }] }));
+  const place = async (gateway: House, count: number, productId: number, payment = 'NONE') => {
+    const items = [{ productId, quantity: 1 }];
+    const inputs = Array.from({ length: count }, () => ({ customerId: 'CUST-d', payment, items }));
     const { createOrders } = await gateway.ask<{ createOrders: { id: string; status: string }[] }>(
       `mutation ($inputs: [CreateOrderInput!]!) { createOrders(inputs: $inputs) { ... on Order { id status } } }`,
       { inputs },
@@ -94,6 +95,26 @@ const url = testRabbitmqUrl('test-2');
     expect(consumers).toMatchObject({ ready: 0, consumers: 3 });
     const handled = await Promise.all(started.slice(4).map(({ ground }) => ground.metrics.messagesProcessed.get()));
     for (const { values } of handled) expect(values.some(({ labels }) => labels.type === 'OrderCreated')).toBe(true);
+  });
+
+  it('users, products and orders run apart, each on a port of its own, and no money is taken twice or for nothing (S3.1, S3.6)', async () => {
+    const gateway = await start(['gateway']);
+    await Promise.all([start(['orders']), start(['inventory'])]);
+    const product = await addProduct(gateway, 3);
+    const deposit = 'mutation { deposit(input: { customerId: "CUST-d", amount: 1000, reference: "r" }) { __typename } }';
+    expect(await gateway.ask(deposit)).toEqual({ deposit: { __typename: 'Account' } });
+    const ids = await place(gateway, 4, product, 'BALANCE');
+    await eventually(async () => (await statusesOf(ids)).RESERVED === 3);
+    await start(['accounts']);
+    await eventually(async () => (await statusesOf(ids)).CANCELLED === 2);
+    expect(await statusesOf(ids)).toEqual({ CONFIRMED: 2, CANCELLED: 2 });
+    expect(new Set(houses.map((house) => house.port)).size).toBe(4);
+    const { account } = await gateway.ask<{ account: object }>(
+      '{ account(customerId: "CUST-d") { balance { decimal } entries { nodes { kind amount { decimal } orderId reference } } } }',
+    );
+    const taken = { kind: 'CAPTURE', amount: { decimal: '-5.00' }, orderId: expect.any(String) as string, reference: null };
+    const paidIn = { kind: 'DEPOSIT', amount: { decimal: '10.00' }, orderId: null, reference: 'r' };
+    expect(account).toEqual({ balance: { decimal: '0.00' }, entries: { nodes: [taken, taken, paidIn] } });
   });
 
   it('one key through two gateways at once is one order, and another wish under it is told so', async () => {
