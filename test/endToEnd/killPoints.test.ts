@@ -40,7 +40,7 @@ function startClients(database: Database, productId: number) {
   const stopping = new AbortController();
   let keys = 0;
 
-  /** What is to be closed is paid, too: so that there is money to give back. */
+  /** What is to be closed is paid, too. */
   async function order(holdfast: HoldfastProcess, closing: 'cancelOrder' | 'fulfilOrder' | undefined) {
     const [customerId, idempotencyKey, lines] = ['CUST-kill', `k-${++keys}`, [{ productId, quantity: 1 }]];
     const payment = closing === undefined ? 'NONE' : 'BALANCE';
@@ -48,6 +48,8 @@ function startClients(database: Database, productId: number) {
     const placed = await holdfast.ask<{ createOrder: { id: string } }>(creation, { input });
     const orderId = placed.createOrder.id;
     acknowledged.push({ orderId, customerId, idempotencyKey, lines });
+    // Before its stock is held, while it is paid, and after: only then is there money to give back.
+    if (closing === 'cancelOrder') await pause(300 * (keys % 4));
     if (closing !== undefined) await close(holdfast, orderId, closing);
   }
 
