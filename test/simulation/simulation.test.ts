@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type SimulationResult } from '../../scripts/simulation/report';
 
 /** A longer dose: `SIMULATION_SEEDS=10000 npx jest test/simulation`, or `npm run simulation -- --seeds 1..10000`. */
-const seeds = Number(process.env.SIMULATION_SEEDS ?? 200);
+const seeds = Number(process.env.SIMULATION_SEEDS ?? 300);
 
 interface Ended {
   code: number;
