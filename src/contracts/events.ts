@@ -43,6 +43,8 @@ export const cancellationCode = z.enum([...rejectionCode.options, 'PAYMENT_DECLI
 export const declineCode = z.enum(['INSUFFICIENT_FUNDS', 'NO_ACCOUNT', 'OTHER_CURRENCY', 'EXPIRED']);
 
 const lines = z.array(orderLine).min(1).max(1_000);
+/** Words of whatever program sent them: what no database can store, NUL and halves of characters, is taken out of them and refuses nothing. */
+const freeText = z.string().transform((text) => text.toWellFormed().replaceAll('\u0000', ''));
 const currency = z.string().length(3);
 const customerId = text(100);
 /** What both questions about a payment that is to end are about. */
@@ -84,7 +86,7 @@ export const events = {
   OrderRefused: z.looseObject({
     event: z.literal('OrderRefused'),
     order_id: orderId,
-    customer_id: z.string(),
+    customer_id: freeText,
     code: z.enum(['VALIDATION_FAILED', 'IDEMPOTENCY_CONFLICT']),
     message: z.string(),
     fields: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })).optional(),
@@ -103,7 +105,7 @@ export const events = {
   OrderConfirmed: z.looseObject({
     event: z.literal('OrderConfirmed'),
     order_id: orderId,
-    customer_id: z.string(),
+    customer_id: freeText,
     version: z.int(),
     items: z.array(reservedLine),
     total: minorUnits,
@@ -112,30 +114,30 @@ export const events = {
   OrderUpdated: z.looseObject({
     event: z.literal('OrderUpdated'),
     order_id: orderId,
-    customer_id: z.string(),
+    customer_id: freeText,
     version: z.int(),
     items: lines,
   }),
   OrderCancelled: z.looseObject({
     event: z.literal('OrderCancelled'),
     order_id: orderId,
-    customer_id: z.string().optional(),
+    customer_id: freeText.optional(),
     version: z.int().optional(),
     code: cancellationCode.optional(),
-    reason: z.string().optional(),
+    reason: freeText.optional(),
     items: z.array(rejectedLine).optional(),
   }),
   OrderFulfilled: z.looseObject({
     event: z.literal('OrderFulfilled'),
     order_id: orderId,
-    customer_id: z.string().optional(),
+    customer_id: freeText.optional(),
     version: z.int().optional(),
   }),
   /** What a customer is told; made from the events above, one per version of an order. */
   OrderStatusChanged: z.looseObject({
     event: z.literal('OrderStatusChanged'),
     order_id: orderId,
-    customer_id: z.string(),
+    customer_id: freeText,
     version: z.int(),
     status: orderStatus,
     /** The status in words. */
@@ -143,7 +145,7 @@ export const events = {
     /** In the answer to an OrderRequested: the client's own name for the order. */
     reference: z.string().optional(),
     code: cancellationCode.optional(),
-    reason: z.string().optional(),
+    reason: freeText.optional(),
     total: minorUnits.optional(),
     currency: currency.optional(),
   }),
@@ -151,7 +153,7 @@ export const events = {
   StockRejected: z.looseObject({
     event: z.literal('StockRejected'),
     order_id: orderId,
-    reason: z.string(),
+    reason: freeText,
     /** Absent in the answers of a plainer inventory service than ours. */
     items: z.array(rejectedLine).optional(),
   }),

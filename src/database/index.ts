@@ -1,7 +1,7 @@
 /** The door of the database room: whoever needs Postgres comes through here, and names neither pg nor the generated client. */
 export { openDatabase, type Connections, type Database, type DatabaseOptions, type Transaction } from './client';
 export { classifyDatabaseError, sqlStateOf, type DatabaseErrorClass } from './errors';
-export { retried, RetryTransaction, transaction, type TransactionOptions } from './transaction';
+export { retried, RetryTransaction, transaction, type RetryOptions, type TransactionOptions } from './transaction';
 export { waitForPostgres } from './connection';
 export { migrate, pendingMigrations } from './migrate';
 export { startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOptions } from './embedded/postgres';

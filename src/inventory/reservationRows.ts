@@ -72,7 +72,8 @@ export async function insertReservations(tx: Transaction, reservations: NewReser
 /**
  * Reservations of orders that hold something or were refused, with their lines, movements, counters and answers: all of it in a
  * statement that commits by itself, or undefined and nothing. It locks the stock in the order of ids, and writes only if under the
- * locks every product still has the units that are wanted, is for sale and costs the same, and no order was answered before. So a
+ * locks every product still has the units that are wanted, if every product was for sale at that price when it began, and if no order was
+ * answered before. So a
  * hot product's row is locked for one statement. An order that is answered at the same moment fails the primary key, and with it the
  * whole. Orders refused for want of stock stay refused if some has come in since: they were decided on what was there when asked.
  */

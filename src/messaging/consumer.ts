@@ -135,14 +135,14 @@ export class Consumer {
    * fails again and again is split too, and a message that a standing database keeps refusing (a lock it never gets, more work
    * than the time limit allows) must not hold up the queue for ever.
    */
-  private async handle(batch: Parsed[]): Promise<void> {
+  private async handle(batch: Parsed[], patience = PATIENCE_MAX): Promise<void> {
     const { log, queue } = this.options;
     for (let attempt = 1; !this.hasGivenUp; attempt++) {
       try {
         await this.runHandlers(batch);
         return this.acknowledge(batch);
       } catch (error) {
-        const isPatient = attempt < PATIENCE_MAX || (batch.length === 1 && !isRefusal(error));
+        const isPatient = attempt < patience || (batch.length === 1 && !isRefusal(error));
         if (!isSurroundings(error) || !isPatient) return this.handleFailure(batch, error);
         log.warn({ err: error, queue, messages: batch.length, attempt }, 'the database cannot serve; the batch waits in hand');
         await this.waitForDatabase(attempt);
@@ -153,8 +153,10 @@ export class Consumer {
   private async handleFailure(batch: Parsed[], error: unknown) {
     if (batch.length === 1) return this.settleFailure(batch[0]!, error);
     const half = Math.ceil(batch.length / 2);
-    await this.handle(batch.slice(0, half));
-    await this.handle(batch.slice(half));
+    // The whole was waited for already: a row that somebody holds for hours must not be waited for at every halving.
+    const patience = isSurroundings(error) ? 1 : PATIENCE_MAX;
+    await this.handle(batch.slice(0, half), patience);
+    await this.handle(batch.slice(half), patience);
   }
 
   /** Short, whatever the attempt: when the database is back, customers wait for nothing but this. A stop cuts it. */
@@ -180,7 +182,8 @@ export class Consumer {
     if (!decideAtOnce || batch.some(({ delivery }) => delivery.redelivered)) return false;
     const messages = batch.map(({ message }) => message);
     try {
-      const written = await outbox.atOnce((at) => this.writeAtOnce(at, decideAtOnce, messages));
+      // Once: the transaction tries again, and may wait for locks as long as this did.
+      const written = await outbox.atOnce((at) => this.writeAtOnce(at, decideAtOnce, messages), { attemptsMax: 1 });
       return written ?? false;
     } catch (error) {
       if (['unavailable', 'unknown-outcome'].includes(classifyDatabaseError(error))) throw error;

@@ -1,4 +1,4 @@
-import { retried, transaction, type Database, type Transaction } from '../database';
+import { retried, transaction, type RetryOptions, type Database, type Transaction } from '../database';
 import { failpoint, type PassedName } from '../faults';
 import { type OutgoingMessage } from './message';
 import { append, type OutboxRow, type OutboxSchema } from './outboxRows';
@@ -20,7 +20,7 @@ export interface Outbox {
    * The same for work that is one statement, which commits by itself: measured, a transaction that is begun and committed costs a
    * batch of sixteen three times as much. undefined when the work finds that it had better not: then nothing was written.
    */
-  atOnce<T>(work: (at: AtOnce) => Promise<WrittenAtOnce<T> | undefined>): Promise<T | undefined>;
+  atOnce<T>(work: (at: AtOnce) => Promise<WrittenAtOnce<T> | undefined>, options?: RetryOptions): Promise<T | undefined>;
 }
 
 /** What a single statement needs to write its messages as well. */
@@ -55,8 +55,8 @@ export function createOutbox({ database, schema, leaseMs, handOver }: OutboxOpti
       handOver(rows);
       return result;
     },
-    async atOnce(work) {
-      const done = await retried(() => work({ database, leaseMs }));
+    async atOnce(work, options) {
+      const done = await retried(() => work({ database, leaseMs }), options);
       if (done) handOver(done.rows);
       return done?.result;
     },

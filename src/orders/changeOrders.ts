@@ -103,9 +103,17 @@ function isRefundDue({ messages }: ChangeOutcome): boolean {
 function refuseForeignAnswer(order: LockedOrder, change: OrderChange) {
   if (change.trigger === 'StockReserved' && !coversExactly(order.lines, change.lines))
     throw new PoisonMessage(`StockReserved for ${order.id} names other lines than were ordered: the order is left as it is.`);
+  if (change.trigger === 'StockReserved' && hasTwoPrices(change.lines))
+    throw new PoisonMessage(`StockReserved for ${order.id} names one product at two prices: the order is left as it is.`);
   const isDue = change.trigger === 'PaymentCaptured' && order.status === 'RESERVED';
   if (isDue && change.amount !== totalOf(change.lines))
     throw new PoisonMessage(`PaymentCaptured for ${order.id} names another sum than it costs: the order is left as it is.`);
+}
+
+/** Then the order line could keep neither. */
+function hasTwoPrices(lines: PricedLine[]): boolean {
+  const prices = new Map(lines.map((line) => [line.productId, line.unitPrice]));
+  return lines.some((line) => prices.get(line.productId) !== line.unitPrice);
 }
 
 /** The messages that a decision is told by. */

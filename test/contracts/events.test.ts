@@ -19,6 +19,12 @@ describe('golden messages', () => {
     expect(message).toMatchObject({ id: undefined, correlationId: 'ORD-12345' });
   });
 
+  it('takes out of the words of others what no database can store, and refuses nothing', () => {
+    const cut = { event: 'StockRejected', order_id: 'ORD-1', reason: 'Insufficient stock \ud83d\u0000' };
+    const { body } = parseMessage(Buffer.from(JSON.stringify(cut)), bare, ['StockRejected']);
+    expect(body).toMatchObject({ reason: 'Insufficient stock \ufffd' });
+  });
+
   it('keeps fields it does not know: a newer version with more fields is understood', () => {
     const newer = JSON.stringify({ ...(JSON.parse(golden.OrderCreated) as object), gift: true });
     expect(parseMessage(Buffer.from(newer), bare, ['OrderCreated']).body).toMatchObject({ gift: true });

@@ -192,6 +192,17 @@ describe.each(['in one statement where that will do', 'in a transaction'])('the 
     expect(await answer(reserved('ORD-nobody'), rejected('7'))).toEqual([]);
   });
 
+  it('for one product at two prices: refused, for its line could keep neither', async () => {
+    const { id } = await place();
+    const [line] = reserved(id).items;
+    const items = [
+      { ...line!, quantity: 1 },
+      { ...line!, quantity: 1, unit_price: 2_999 },
+    ];
+    await expect(answer({ ...reserved(id), items })).rejects.toThrow('one product at two prices');
+    expect(await find(id)).toMatchObject({ status: 'PENDING' });
+  });
+
   it('for other lines than were ordered: refused, and the order stays as it was', async () => {
     const { id } = await place();
     await expect(answer(reserved(id, 1))).rejects.toThrow('other lines than were ordered');
