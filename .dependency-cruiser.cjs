@@ -43,8 +43,8 @@ module.exports = {
     ),
     rule(
       'only-roles-knows-contexts',
-      'Only roles.ts imports the contexts.',
-      { path: '^src/', pathNot: `^src/(roles\\.ts|(${contexts})/)` },
+      'Only the room of the roles imports the contexts.',
+      { path: '^src/', pathNot: `^src/(roles/|(${contexts})/)` },
       { path: `^src/(${contexts})/` },
     ),
     rule(

@@ -8,7 +8,7 @@ import { type InventoryContext } from '../../src/inventory/context';
 import { type Random } from '../random';
 import { type Role, type Settings } from './plan';
 
-/** What a simulated process runs: the contexts, and the carriage between them, as `roles.ts` wires them. */
+/** What a simulated process runs: the contexts, and the carriage between them, as `src/roles` wires them. */
 export interface House {
   orders: OrdersContext;
   inventory: InventoryContext;

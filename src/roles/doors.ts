@@ -1,0 +1,94 @@
+import { buildSchema, type ClassType } from 'type-graphql';
+
+import { AccountResolver } from '../accounts';
+import { rpcs } from '../contracts';
+import { createGraphql, playgroundRoutes, probeRoutes, restRoutes, startHttpServer } from '../gateway';
+import { productEndpoints, ProductResolver, type InventoryContext } from '../inventory';
+import { NotificationResolver } from '../notifications';
+import { DeadLetterResolver } from '../operations';
+import { orderEndpoints, OrderResolver } from '../orders';
+import { version } from '../version';
+import { type House } from './house';
+import { type RoleName } from './roleNames';
+
+/** Where this process answers HTTP: probes for every role, and for the gateway the doors of all contexts. */
+export async function openDoors(names: readonly RoleName[], house: House) {
+  const { config, log, metrics, health } = house;
+  const isGateway = names.includes('gateway');
+  const graphql = isGateway ? await graphqlDoor(names, house) : undefined;
+  const rest = isGateway ? restDoor(house) : undefined;
+  const routes = { ...probeRoutes({ health, metrics }), ...graphql?.routes, ...rest };
+  const listening = isGateway
+    ? { port: config.PORT, portVariable: 'PORT' }
+    : { port: config.WORKER_PORT, portVariable: 'WORKER_PORT' };
+  const http = await startHttpServer({
+    ...listening,
+    host: config.HOST,
+    routes,
+    log,
+    metrics,
+    closeLimitMs: config.DRAIN_SECONDS * 1000,
+  });
+  const close = async () => {
+    await http.close();
+    await graphql?.stop();
+  };
+  return { port: http.port, url: http.url, close };
+}
+
+async function graphqlDoor(names: readonly RoleName[], house: House) {
+  const { orders, inventory, accounts, operations, notifications, config, log, metrics } = house;
+  const production = config.NODE_ENV === 'production';
+  const schema = await buildGraphqlSchema(
+    new OrderResolver(orders),
+    new ProductResolver(inventory, names.includes('inventory') ? inventory.checkStock : stockCheckOver(house)),
+    new AccountResolver(accounts),
+    new DeadLetterResolver(operations),
+    new NotificationResolver(notifications),
+  );
+  const bodyLimitBytes = config.BODY_LIMIT_KIB * 1024;
+  const { handle, stop } = await createGraphql({
+    schema,
+    contextFor: (facts) => facts,
+    log,
+    metrics,
+    production,
+    bodyLimitBytes,
+  });
+  return { routes: production ? { '/graphql': handle } : playgroundRoutes({ graphql: handle }), stop };
+}
+
+/**
+ * A gateway on its own asks the inventory role what there is, as it would when stock had a database of its own; what else it reads
+ * of inventory it still reads from the database that all roles share.
+ */
+function stockCheckOver({ rpc }: House): InventoryContext['checkStock'] {
+  return async (lines, correlationId) => {
+    const items = lines.map(({ productId, quantity }) => ({ product_id: productId, quantity }));
+    return (await rpc.call(rpcs.stockCheck, { items }, { correlationId })).items;
+  };
+}
+
+function restDoor({ orders, inventory, config, log }: House) {
+  const sample = async () => {
+    const [product] = await inventory.products({ active: true }, 1);
+    return product && { customerId: 'CUST-SAMPLE', items: [{ productId: product.id, quantity: 1 }] };
+  };
+  const endpoints = [
+    ...orderEndpoints(orders, config.NODE_ENV === 'production' ? undefined : sample),
+    ...productEndpoints(inventory),
+  ];
+  return restRoutes({ endpoints, version, bodyLimitBytes: config.BODY_LIMIT_KIB * 1024, log });
+}
+
+/** The schema of all contexts; zod checks the inputs, so type-graphql does not. */
+export function buildGraphqlSchema(
+  ...resolvers: [OrderResolver, ProductResolver, AccountResolver, DeadLetterResolver, NotificationResolver]
+) {
+  const instances = new Map<unknown, object>(resolvers.map((resolver) => [resolver.constructor, resolver]));
+  return buildSchema({
+    resolvers: [OrderResolver, ProductResolver, AccountResolver, DeadLetterResolver, NotificationResolver],
+    container: { get: (resolver: ClassType) => instances.get(resolver) },
+    validate: false,
+  });
+}
