@@ -40,22 +40,58 @@ export const auditChecks: readonly AuditCheck[] = [
     promise: 'An order leaves PENDING once and closes once (I8, I11).',
     breaks: (scope) => sql`
       SELECT order_id || ': left ' || coalesce(from_status::text, 'nothing') || ' ' || count(*) || ' times' AS line
-      FROM orders.order_history WHERE order_id IN (${ourIds(scope)})
+      FROM orders.order_history WHERE order_id IN (${ourIds(scope)}) AND from_status IS DISTINCT FROM to_status
       GROUP BY order_id, from_status HAVING count(*) > 1`,
   },
   {
     name: 'one movement per reserved line',
     group: 'duplicated',
-    promise: 'What was ever reserved for an order moved each of its lines exactly once, by its quantity (I4, I11).',
+    promise:
+      'What was ever reserved for an order moved each of its lines once, and once for each update of it: together by its quantity (I4, I11).',
     breaks: (scope) => sql`
       SELECT order_id || ' / product ' || product_id || ': holds ' || coalesce(line.quantity, 0) || ', reserved in '
         || coalesce(moved.times, 0) || ' movements of ' || coalesce(moved.units, 0) AS line
       FROM (SELECT * FROM inventory.reservation_lines WHERE ${isAmong(scope.productIds)}) AS line
       FULL JOIN (
-        SELECT order_id, product_id, count(*) AS times, sum(reserved_delta) AS units FROM inventory.movements
-        WHERE ${isAmong(scope.productIds)} AND kind = 'RESERVE' GROUP BY order_id, product_id
+        SELECT order_id, product_id, count(*) AS times, count(DISTINCT amendment) AS causes, sum(reserved_delta) AS units
+        FROM inventory.movements
+        WHERE ${isAmong(scope.productIds)} AND kind IN ('RESERVE', 'AMEND') GROUP BY order_id, product_id
       ) AS moved USING (order_id, product_id)
-      WHERE moved.times IS DISTINCT FROM 1 OR moved.units IS DISTINCT FROM line.quantity`,
+      WHERE moved.times IS DISTINCT FROM moved.causes OR coalesce(moved.units, 0) <> coalesce(line.quantity, 0)`,
+  },
+  {
+    name: 'every update is decided',
+    group: 'stuck',
+    atRest: true,
+    promise: 'At rest no update of an order is PENDING (I5).',
+    breaks: (scope) => sql`
+      SELECT order_id || ': update ' || number || ' PENDING since ' || requested_at AS line
+      FROM orders.amendments WHERE order_id IN (${ourIds(scope)}) AND status = 'PENDING'`,
+  },
+  {
+    name: 'updates are what inventory decided',
+    group: 'mismatched',
+    promise: 'An update is applied when inventory said yes, rejected when it said no, and either once (I7, I11).',
+    breaks: (scope) => sql`
+      SELECT order_id || ': update ' || number || ' ' || asked.status || ', inventory answered '
+        || coalesce(stored.answer->>'event', 'nothing') AS line
+      FROM orders.amendments AS asked
+      LEFT JOIN inventory.amendments AS stored USING (order_id)
+      WHERE order_id IN (${ourIds(scope)}) AND stored.amendment = number
+        AND (asked.status = 'APPLIED' AND stored.answer->>'event' <> 'StockAmended'
+          OR asked.status = 'REJECTED' AND stored.answer->>'event' <> 'AmendmentRejected')
+      UNION ALL
+      SELECT order_id || ': update ' || number || ' ' || asked.status || ', inventory never answered'
+      FROM orders.amendments AS asked
+      WHERE order_id IN (${ourIds(scope)}) AND asked.status IN ('APPLIED', 'REJECTED')
+        AND NOT EXISTS (SELECT FROM inventory.amendments AS stored
+                        WHERE stored.order_id = asked.order_id AND stored.amendment = asked.number)
+      UNION ALL
+      SELECT order_id || ': ' || coalesce(applied.times, 0) || ' updates applied, ' || coalesce(told.times, 0) || ' in its history'
+      FROM (SELECT order_id, count(*) AS times FROM orders.amendments WHERE status = 'APPLIED' GROUP BY order_id) AS applied
+      FULL JOIN (SELECT order_id, count(*) AS times FROM orders.order_history WHERE event = 'StockAmended' GROUP BY order_id) AS told
+        USING (order_id)
+      WHERE order_id IN (${ourIds(scope)}) AND applied.times IS DISTINCT FROM told.times`,
   },
   {
     name: 'every order is decided',
@@ -238,7 +274,8 @@ export const auditChecks: readonly AuditCheck[] = [
       WHERE from_status IS DISTINCT FROM before OR version <> place
          OR (coalesce(from_status::text, ''), to_status::text) NOT IN
             (('', 'PENDING'), ('PENDING', 'CONFIRMED'), ('PENDING', 'CANCELLED'), ('CONFIRMED', 'FULFILLED'), ('CONFIRMED', 'CANCELLED'),
-             ('PENDING', 'RESERVED'), ('RESERVED', 'CONFIRMED'), ('RESERVED', 'CANCELLED'))
+             ('PENDING', 'RESERVED'), ('RESERVED', 'CONFIRMED'), ('RESERVED', 'CANCELLED'), ('CONFIRMED', 'CONFIRMED'))
+         OR (event = 'StockAmended') <> (from_status IS NOT DISTINCT FROM to_status)
       UNION ALL
       SELECT orders.id || ': ' || orders.status || ', its history ends in ' || coalesce(step.to_status::text, 'nothing')
       FROM orders LEFT JOIN step ON step.order_id = orders.id AND step.version = orders.version
@@ -260,13 +297,16 @@ export const auditChecks: readonly AuditCheck[] = [
   {
     name: 'reservations are whole',
     group: 'mismatched',
-    promise: 'A reservation holds every line of its order, or none (I7).',
+    promise: 'A reservation holds every line of its order, or of an update of it that the order has not followed; or none (I7).',
     breaks: (scope) => sql`
       SELECT orders.id || ': ordered ' || coalesce(ordered.lines, 'no lines') || ', reserved ' || held.lines AS line
       FROM (${ours(scope)}) AS orders
       LEFT JOIN LATERAL (${linesOf('orders', 'order_items')} WHERE order_id = orders.id) AS ordered ON true
       JOIN LATERAL (${linesOf('inventory', 'reservation_lines')} WHERE order_id = orders.id) AS held ON true
-      WHERE held.lines IS NOT NULL AND held.lines IS DISTINCT FROM ordered.lines`,
+      WHERE held.lines IS NOT NULL AND held.lines IS DISTINCT FROM ordered.lines
+        AND NOT EXISTS (SELECT FROM orders.amendments AS ahead
+          WHERE ahead.order_id = orders.id AND ahead.status IN ('PENDING', 'OVERTAKEN')
+            AND held.lines = (SELECT ${linesInJson} FROM ${jsonLines(sql`ahead.lines`)}))`,
   },
   {
     name: 'orders expire at their deadline',
@@ -354,7 +394,7 @@ export const auditChecks: readonly AuditCheck[] = [
   },
 ];
 
-/** I12, I13. An order under another key than its own would be the second order of that key. */
+/** I12, I13. An order under another key than its own would be the second order of that key. Updates change lines: what counts is how they began. */
 function lost({ acknowledged }: AuditScope): Sql {
   return sql`
     SELECT told.order_id || CASE
@@ -362,7 +402,7 @@ function lost({ acknowledged }: AuditScope): Sql {
       WHEN (orders.customer_id, orders.idempotency_key) IS DISTINCT FROM (told.customer_id, told.idempotency_key) THEN
         ': acknowledged for ' || told.customer_id || ' / ' || told.idempotency_key || ', stored for '
           || orders.customer_id || ' / ' || coalesce(orders.idempotency_key, 'no key')
-      ELSE ': sent ' || told.lines || ', stored ' || coalesce(stored.lines, 'no lines') END AS line
+      ELSE ': sent ' || told.lines || ', stored ' || coalesce(original.lines, stored.lines, 'no lines') END AS line
     FROM unnest(
       ${acknowledged.map((order) => order.orderId)}::text[],
       ${acknowledged.map((order) => order.customerId)}::text[],
@@ -371,7 +411,11 @@ function lost({ acknowledged }: AuditScope): Sql {
     ) AS told(order_id, customer_id, idempotency_key, lines)
     LEFT JOIN orders.orders ON orders.id = told.order_id
     LEFT JOIN LATERAL (${linesOf('orders', 'order_items')} WHERE order_id = told.order_id) AS stored ON true
-    WHERE orders.id IS NULL OR stored.lines IS DISTINCT FROM told.lines
+    LEFT JOIN LATERAL (
+      SELECT (SELECT ${linesInJson} FROM ${jsonLines(sql`amendments.before`)}) AS lines FROM orders.amendments
+      WHERE order_id = told.order_id AND status = 'APPLIED' ORDER BY number LIMIT 1
+    ) AS original ON true
+    WHERE orders.id IS NULL OR coalesce(original.lines, stored.lines) IS DISTINCT FROM told.lines
        OR (orders.customer_id, orders.idempotency_key) IS DISTINCT FROM (told.customer_id, told.idempotency_key)`;
 }
 
@@ -398,6 +442,13 @@ function linesOf(schema: 'orders' | 'inventory', table: 'order_items' | 'reserva
   return sql`SELECT string_agg(product_id || '×' || quantity, ' ' ORDER BY product_id) AS lines FROM ${from}`;
 }
 
+/** The same of lines that are kept as JSON. */
+const linesInJson = sql`string_agg("productId" || '×' || quantity, ' ' ORDER BY "productId")`;
+
+function jsonLines(column: Sql): Sql {
+  return sql`jsonb_to_recordset(${column}) AS line("productId" int, quantity int)`;
+}
+
 function inWords(lines: AuditedLine[]): string {
   const byProduct = [...lines].sort((a, b) => a.productId - b.productId);
   return byProduct.map(({ productId, quantity }) => `${productId}×${quantity}`).join(' ');
@@ -412,18 +463,25 @@ function foreignTable(foreign: ForeignOrder[]): Sql {
     ) AS told(order_id, lines, answer)`;
 }
 
-/** What orders and inventory say is gone: our confirmed orders by their own lines, foreign ones by their reservations. */
+/**
+ * What orders and inventory say is gone: our confirmed orders by their own lines; by their reservations foreign ones, and those that
+ * an update is under way for, because inventory may be ahead of them.
+ */
 export function sold(productIds: AuditScope['productIds']): Sql {
   return sql`
     SELECT product_id, sum(quantity) AS units FROM (
       SELECT product_id, quantity FROM orders.order_items JOIN orders.orders ON orders.id = order_items.order_id
       WHERE ${isAmong(productIds)} AND status IN ('CONFIRMED', 'FULFILLED')
+        AND NOT EXISTS (SELECT FROM ${underWay} WHERE under_way.order_id = orders.id)
       UNION ALL
       SELECT product_id, quantity FROM inventory.reservation_lines JOIN inventory.reservations USING (order_id)
       WHERE ${isAmong(productIds)} AND status IN ('ACTIVE', 'COMMITTED')
-        AND NOT EXISTS (SELECT FROM orders.orders WHERE orders.id = reservation_lines.order_id)
+        AND (NOT EXISTS (SELECT FROM orders.orders WHERE orders.id = reservation_lines.order_id)
+             OR EXISTS (SELECT FROM ${underWay} WHERE under_way.order_id = reservation_lines.order_id))
     ) AS taken GROUP BY product_id`;
 }
+
+const underWay = sql`(SELECT order_id FROM orders.amendments WHERE status = 'PENDING') AS under_way`;
 
 /** Every unit that came in or was taken out by hand. */
 function had(productIds: AuditScope['productIds']): Sql {
@@ -443,6 +501,6 @@ function heardTable({ heard = [] }: AuditScope): Sql {
 }
 
 /** The event that each step of an order's history is told by. */
-const eventOfStep = sql`CASE history.to_status
+const eventOfStep = sql`CASE WHEN history.event = 'StockAmended' THEN 'OrderUpdated' ELSE CASE history.to_status
   WHEN 'PENDING' THEN 'OrderCreated' WHEN 'RESERVED' THEN 'OrderReserved' WHEN 'CONFIRMED' THEN 'OrderConfirmed'
-  WHEN 'CANCELLED' THEN 'OrderCancelled' WHEN 'FULFILLED' THEN 'OrderFulfilled' END`;
+  WHEN 'CANCELLED' THEN 'OrderCancelled' WHEN 'FULFILLED' THEN 'OrderFulfilled' END END`;

@@ -284,7 +284,10 @@ async function sendPoison({ tap, poison, pause }: Scene, random: Random) {
   return `${messages.length} messages`;
 }
 
-const workQueues = [queues.orderCreated, queues.orderCancelled, queues.orderFulfilled, queues.stockReplies];
+const workQueues = [
+  ...[queues.orderCreated, queues.orderCancelled, queues.orderFulfilled],
+  ...[queues.amendReservation, queues.stockReplies],
+];
 
 function poisonFor(queue: string, random: Random) {
   const body = Buffer.from(pick(poisons, random));

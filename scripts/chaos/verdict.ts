@@ -79,7 +79,7 @@ async function scopeOf({ journalPath, customers, productIds, poison }: Judged): 
 }
 
 const workQueues = [
-  ...[queues.orderCreated, queues.orderCancelled, queues.orderFulfilled, queues.stockReplies],
+  ...[queues.orderCreated, queues.orderCancelled, queues.orderFulfilled, queues.amendReservation, queues.stockReplies],
   ...[queues.orderReserved, queues.paymentClosings, queues.paymentReplies],
 ];
 /** Beside each work queue, those where its messages wait for another try, or to be kept as dead letters. */

@@ -13,7 +13,7 @@ export interface Workload {
   readonly orders: number;
   /** Orders that got an answer so far. */
   placed(): number;
-  /** Places every order, cancels, fulfils and restocks; resolves when the last answer is there. */
+  /** Places every order, updates, cancels, fulfils and restocks; resolves when the last answer is there. */
   run(): Promise<void>;
 }
 
@@ -32,13 +32,15 @@ export interface WorkloadOptions {
 /**
  * 70 % single lines, 25 % of 2 to 5, 5 % of up to 10, over products of which some are wanted far more than others and a third
  * are short; a quarter paid by balance, by customers of whom every fourth has too little; 10 % cancelled and 15 % fulfilled at some
- * moment, 5 % sent twice under one key, 2 % with other lines under it, and a delivery of goods for each twenty orders.
+ * moment, 5 % sent twice under one key, 2 % with other lines under it; one order in ten is changed, and a delivery of goods comes for
+ * each twenty.
  */
 const shape: Omit<StreamShape, 'seed' | 'orders'> = {
   ...{ hot: false, lines: [0.7, 0.25, 0.05], skewed: true },
   ...{ paid: 0.25, cancels: 0.1, fulfils: 0.15, duplicates: 0.05, conflicts: 0.02, foreign: 0 },
 };
 const RESTOCK_SHARE = 0.05;
+const UPDATE_SHARE = 0.1;
 const SECOND_THOUGHTS_MS = 3_000;
 
 export async function prepareWorkload(options: WorkloadOptions): Promise<Workload> {
@@ -101,6 +103,7 @@ class Customers {
     if (orderId === undefined) return;
     if (planned.cancel) this.later(() => this.close('cancel', orderId));
     else if (planned.fulfil) this.later(() => this.close('fulfil', orderId));
+    if (this.random() < UPDATE_SHARE) this.later(() => this.update(orderId, order.items[0]!.productId));
     if (this.random() < RESTOCK_SHARE) this.later(() => this.restock());
   }
 
@@ -145,6 +148,12 @@ class Customers {
       await pause(1_000);
     }
     await this.note({ what: did, orderId, done: false });
+  }
+
+  /** One product more or less. What becomes of it the database says: an order that is not CONFIRMED, or is fulfilled, stays as it is. */
+  private async update(orderId: string, productId: number): Promise<void> {
+    const input = { orderId, items: [{ productId, quantity: 1 + below(5, this.random) }] };
+    await this.options.client.ask(updating, { input });
   }
 
   /** Goods come in. Not repeated when no answer comes: a delivery that is booked twice would be the clerk's fault. */
@@ -197,6 +206,8 @@ const closing = (field: string) => `mutation ($orderId: ID!) {
 }`;
 
 const closings = { cancel: closing('cancelOrder'), fulfil: closing('fulfilOrder') };
+
+const updating = `mutation ($input: UpdateOrderInput!) { updateOrder(input: $input) { __typename } }`;
 
 const restocking = `mutation ($productId: Int!, $delta: Int!) {
   adjustStock(input: { productId: $productId, delta: $delta, reason: RECEIVED }) { __typename }

@@ -1,8 +1,11 @@
 import { type Balance, type Payment } from '../../src/accounts/payment';
 import { type PaymentMethod } from '../../src/contracts';
 import { type EntryKind, type MovementKind, type ReservationStatus } from '../../src/database';
+import { type StoredAnswer } from '../../src/inventory/amendmentRows';
 import { type OutboxSchema } from '../../src/messaging';
 import { type CancellationReason, type OrderStatus } from '../../src/orders/order';
+import { type AmendmentUnderWay } from '../../src/orders/amendmentRows';
+import { type AmendmentView } from '../../src/orders/readAmendments';
 import { type OutboxRow } from '../../src/messaging/outboxRows';
 
 /** Rows by their key: what is committed. A row is never changed, only replaced. */
@@ -43,9 +46,12 @@ export function createBooks() {
     orderKeys: new Table<string>('key'),
     closings: new Table<ClosingRow>('closing'),
     refunds: new Table<ClosingRow>('refund'),
+    amendments: new Table<AmendmentRow>('amendment'),
     stock: new Table<StockRow>('stock'),
     movements: new Table<MovementRow>('movement'),
     reservations: new Table<ReservationRow>('reservation'),
+    /** Of inventory, to amendments. */
+    answers: new Table<StoredAnswer>('answer'),
     accounts: new Table<Balance>('account'),
     entries: new Table<EntryRow>('entry'),
     payments: new Table<Payment>('payment'),
@@ -94,6 +100,11 @@ export interface OrderRow {
 export interface ClosingRow {
   orderId: string;
   closedAtMs: number;
+  watchAtMs: number;
+}
+
+export interface AmendmentRow extends AmendmentUnderWay, Pick<AmendmentView, 'status' | 'reason'> {
+  requestedAtMs: number;
   watchAtMs: number;
 }
 

@@ -43,7 +43,7 @@ class Customers {
     this.street.visit(who, work, () => this.journal.busy--);
   }
 
-  /** Orders, and then perhaps thinks better of it, fetches the goods, or orders again: all at once, as people do. */
+  /** Orders, and then perhaps thinks better of it, wants more or less, fetches the goods, or orders again: all at once, as people do. */
   async shop(number: number): Promise<void> {
     const input = {
       ...{ customerId: `customer-${below(3, this.random)}`, items: this.someLines() },
@@ -55,6 +55,7 @@ class Customers {
     await Promise.all([
       this.chance(0.25) ? this.close(orderId, 'CANCELLED') : undefined,
       this.chance(0.4) ? this.close(orderId, 'FULFILLED') : undefined,
+      this.chance(0.5) ? this.update(orderId) : undefined,
       input.idempotencyKey !== null && this.chance(0.2) ? this.orderAgain(orderId, input) : undefined,
     ]);
   }
@@ -109,6 +110,17 @@ class Customers {
       if (result.type !== 'done') continue;
       this.journal.closed.push({ orderId, status });
       if (this.chance(0.7)) return;
+    }
+  }
+
+  /** Changes quantities, a few times; one answer in a hurry may be that it is not decided yet, or that another change is. */
+  private async update(orderId: string): Promise<void> {
+    for (let attempt = 1; attempt <= 3; attempt++) {
+      await this.street.aWhile(pick([1, 200, 8_000], this.random));
+      const items = this.someLines().map((line) => ({ ...line, quantity: below(5, this.random) }));
+      const ask = (house: House) => house.orders.update({ orderId, items }, 'update');
+      const result = await (this.chance(0.5) ? this.street.insist(ask) : this.street.once(ask));
+      if (result?.type === 'unknown-order') this.wonder(`${orderId} was acknowledged, and is unknown`);
     }
   }
 

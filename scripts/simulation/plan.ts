@@ -44,7 +44,7 @@ export const strokes = [
   'broker down',
   'database down',
   'poison',
-  'stray rejection',
+  'stray answer',
   'replay',
   'stray expiry',
   'stray payment answer',
@@ -64,11 +64,9 @@ export function planOf(seed: number, ordersWanted?: number): Plan {
   const striking = strokes.filter(() => random() < 0.35);
   const broker = {
     ...{ lostPublication: some(0.2), lostConfirm: some(0.2), duplicate: some(0.3), latencyMaxMs: pick([0.5, 20, 500], random) },
-    // A refusal is taken for the last word of the one inventory, and the one accounts, there is: with a second, nobody would tell
+    // A stray refusal is taken for the last word of the one inventory, and the one accounts, there is: with a second, nobody would tell
     // ours again to let go.
-    confirmedAndLost: striking.some((stroke) => stroke === 'stray rejection' || stroke === 'stray payment answer')
-      ? 0
-      : some(0.1),
+    confirmedAndLost: striking.some((stroke) => stroke === 'stray answer' || stroke === 'stray payment answer') ? 0 : some(0.1),
   };
   return {
     ...{ shape, orders, database, broker, processes: processesOf(shape, random), settings: settingsOf(random) },

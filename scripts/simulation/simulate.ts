@@ -117,14 +117,16 @@ function watch(world: World, journal: Journal, violations: Violation[]): void {
 function unrestOf(world: World, { busy }: Journal): string | undefined {
   const { plan, database, broker, running } = world;
   if (!world.isEverybodyUp()) return 'a process is not up';
-  const { outbox, orders, closings, refunds } = database.books;
+  const { outbox, orders, closings, refunds, amendments } = database.books;
   const unsettled = plan.shape === 'embedded' ? [...running.values()].at(0)!.broker.unsettled() : broker.inner.unsettled();
   const undecided = [...orders.values()].filter(({ status }) => !isDecided(status)).length;
+  const amending = [...amendments.values()].filter((amendment) => amendment.status === 'PENDING').length;
   const doing: [number, string][] = [
     [busy, 'customers wait'],
     [undecided, 'orders are not decided'],
     [closings.size, 'closings are not answered'],
     [refunds.size, 'refunds are not answered'],
+    [amending, 'changes of orders are PENDING'],
     [outbox.orders.size, 'events wait in the outbox of orders'],
     [outbox.inventory.size, 'events wait in the outbox of inventory'],
     [outbox.accounts.size, 'events wait in the outbox of accounts'],

@@ -63,7 +63,7 @@ const strike: Record<Stroke, (world: World) => boolean | void> = {
     world.later(world.scheduler.between(200, 6_000), 'the database is back', () => (world.database.isDown = false));
   },
   poison: (world) => world.send(poison(world)),
-  'stray rejection': strayRejection,
+  'stray answer': strayAnswer,
   replay: (world) => {
     if (world.published.length === 0) return false;
     world.send(pick(world.published, world.scheduler.random));
@@ -104,8 +104,9 @@ function restart(world: World): boolean | void {
 
 /** What no handler can make anything of; the envelope of it is in order. */
 function poison({ scheduler, newId }: World): Publication {
-  const { orderCreated, orderCancelled, orderFulfilled, stockReplies, orderReserved, paymentClosings, paymentReplies } = queues;
-  const ofStock = [orderCreated, orderCancelled, orderFulfilled, stockReplies];
+  const { orderCreated, orderCancelled, orderFulfilled, amendReservation, stockReplies } = queues;
+  const { orderReserved, paymentClosings, paymentReplies } = queues;
+  const ofStock = [orderCreated, orderCancelled, orderFulfilled, amendReservation, stockReplies];
   const routingKey = pick([...ofStock, orderReserved, paymentClosings, paymentReplies], scheduler.random);
   const body = pick(
     ['', '{', '[]', '{"event":"Nonsense"}', '{"event":"OrderCreated","order_id":"ORD-1","items":[]}'],
@@ -115,14 +116,22 @@ function poison({ scheduler, newId }: World): Publication {
   return { exchange: '', routingKey, body: Buffer.from(body), properties, mandatory: true };
 }
 
-/** A plainer inventory service, or an older one, says no to an order; whether it was asked or not. */
-function strayRejection(world: World): boolean | void {
-  const orderId = anyOrder(world);
-  if (orderId === undefined) return false;
-  const body = { event: 'StockRejected', order_id: orderId, reason: 'Insufficient stock' };
-  const properties = { messageId: world.newId(), type: 'stray StockRejected', headers: { 'cloudEvents:subject': orderId } };
-  const publication = { exchange: '', routingKey: queues.stockReplies, body: Buffer.from(JSON.stringify(body)), properties };
-  world.send({ ...publication, mandatory: true });
+/** A plainer inventory service, or an older one, says no to an order, and answers changes of it; whether it was asked or not. */
+function strayAnswer(world: World): boolean | void {
+  const order_id = anyOrder(world);
+  if (order_id === undefined) return false;
+  const items = [{ product_id: 1, quantity: 1, unit_price: 1 }];
+  const answers = [
+    { event: 'StockRejected', order_id, reason: 'Insufficient stock' },
+    // No order is changed so often.
+    { event: 'StockAmended', order_id, amendment: 999, items },
+    { event: 'AmendmentRejected', order_id, amendment: 999, code: 'EXPIRED', reason: 'Too late' },
+  ];
+  for (const answer of answers) {
+    const body = Buffer.from(JSON.stringify(answer));
+    const properties = { messageId: world.newId(), type: 'stray answer', headers: { 'cloudEvents:subject': order_id } };
+    world.send({ exchange: '', routingKey: queues.stockReplies, body, properties, mandatory: true });
+  }
 }
 
 /** A watchdog that looked before it locked: the order may be in any state by now. */
@@ -149,7 +158,7 @@ function strayExpiry(world: World): boolean | void {
  * order that waits for its payment that is a message nobody can act on.
  */
 function strayPaymentAnswer(world: World): boolean | void {
-  const orderId = anyOrder(world);
+  const orderId = anyUnpaid(world) ?? anyOrder(world);
   if (orderId === undefined) return false;
   const body = pick<object>(
     [
@@ -164,6 +173,12 @@ function strayPaymentAnswer(world: World): boolean | void {
     ...{ exchange: '', routingKey: queues.paymentReplies, body: Buffer.from(JSON.stringify(body)), properties },
     mandatory: true,
   });
+}
+
+/** One that waits for its payment: it is so for a moment only, and there the answer decides it. */
+function anyUnpaid({ database, scheduler }: World): string | undefined {
+  const waiting = [...database.books.orders.values()].filter(({ status }) => status === 'RESERVED');
+  return waiting.length === 0 || scheduler.chance(0.5) ? undefined : pick(waiting, scheduler.random).id;
 }
 
 function anyOrder({ database, scheduler }: World): string | undefined {

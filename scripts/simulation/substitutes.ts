@@ -4,6 +4,7 @@ import type * as orderModule from '../../src/orders/order';
 import { substitute } from '../substitute';
 import { listener } from './listener';
 import { substituteAccountRows } from './rows/accounts';
+import { substituteAmendmentRows } from './rows/amendments';
 import { substituteClosingRows } from './rows/closings';
 import { substituteInventoryRows } from './rows/inventory';
 import { substituteOrderRows } from './rows/orders';
@@ -14,6 +15,7 @@ import { activeScheduler } from './virtualTime';
 export function substituteSurroundings(): void {
   substituteOrderRows();
   substituteClosingRows();
+  substituteAmendmentRows();
   substituteInventoryRows();
   substituteAccountRows();
   substituteOutboxRows();

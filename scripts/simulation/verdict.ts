@@ -1,4 +1,5 @@
 import { type AnyEvent } from '../../src/contracts';
+import { keyOf } from '../../src/inventory/amendmentRows';
 import { isDecided } from '../../src/orders/order';
 import { type Journal } from './customers';
 import { type Books, type Line, type MovementRow, type OrderRow, type StockRow } from './books';
@@ -54,15 +55,17 @@ export function* breaksAtRest(world: World, journal: Journal): Found {
   for (const product of books.stock.values()) yield* oversold(books, product);
   yield* untold(world);
   yield* foreignBreaks(world, journal);
+  yield* amendmentBreaks(world.database.books);
 }
 
-function* lost({ orders }: Books, { acknowledged, closed }: Journal): Found {
+function* lost(books: Books, { acknowledged, closed }: Journal): Found {
+  const { orders } = books;
   for (const { orderId, customerId, lines } of acknowledged) {
     const order = orders.get(orderId);
     if (order?.customerId !== customerId)
       yield { group: 'lost', words: `${orderId} of ${customerId} was acknowledged and is not there` };
-    else if (inWords(order.lines) !== inWords(lines)) {
-      yield { group: 'lost', words: `${orderId}: sent ${inWords(lines)}, stored ${inWords(order.lines)}` };
+    else if (inWords(linesAtFirst(books, order)) !== inWords(lines)) {
+      yield { group: 'lost', words: `${orderId}: sent ${inWords(lines)}, stored ${inWords(linesAtFirst(books, order))}` };
     }
   }
   for (const { orderId, status } of closed) {
@@ -71,9 +74,30 @@ function* lost({ orders }: Books, { acknowledged, closed }: Journal): Found {
   }
 }
 
+/** As they were placed, whatever was changed since. */
+function linesAtFirst({ amendments }: Books, order: OrderRow): Pick<Line, 'productId' | 'quantity'>[] {
+  const applied = [...amendments.values()].filter(({ orderId, status }) => orderId === order.id && status === 'APPLIED');
+  return applied.sort((a, b) => a.number - b.number)[0]?.before ?? order.lines;
+}
+
+/** What became of each change is what inventory answered to it, and it was applied once. */
+function* amendmentBreaks({ amendments, answers, orders }: Books): Found {
+  for (const { orderId, number, status } of amendments.values()) {
+    const answer = answers.get(keyOf({ orderId, number }))?.answer.event ?? 'nothing';
+    const isRight = status === 'OVERTAKEN' || answer === (status === 'APPLIED' ? 'StockAmended' : 'AmendmentRejected');
+    if (!isRight) yield { group: 'mismatched', words: `${orderId}: change ${number} is ${status}, inventory answered ${answer}` };
+  }
+  for (const { id, history } of orders.values()) {
+    const applied = [...amendments.values()].filter(({ orderId, status }) => orderId === id && status === 'APPLIED').length;
+    const told = history.filter(({ event }) => event === 'StockAmended').length;
+    if (applied !== told) yield { group: 'duplicated', words: `${id}: ${applied} changes applied, ${told} in its history` };
+  }
+}
+
 const steps = [
   ...['null PENDING', 'PENDING CONFIRMED', 'PENDING CANCELLED', 'CONFIRMED FULFILLED', 'CONFIRMED CANCELLED'],
   ...['PENDING RESERVED', 'RESERVED CONFIRMED', 'RESERVED CANCELLED'],
+  'CONFIRMED CONFIRMED',
 ];
 
 function* historyBreaks({ id, status, history, version }: OrderRow): Found {
@@ -110,14 +134,18 @@ function* paymentBreaks({ payments, entries }: Books, { id, status, payment, lin
   if (!isRight) yield { group: isDue ? 'unpaid' : 'unearned', words };
 }
 
-/** What was ever reserved moved each line once, by its quantity, and nothing else moved for an order. */
+/** What was ever reserved moved each line once, and once for each change: together by its quantity; and nothing else moved for an order. */
 function* movementBreaks({ reservations, movements }: Books): Found {
-  const reserves = [...movements.values()].filter((movement) => movement.kind === 'RESERVE');
-  const moved = reserves.map((movement) => `${movement.orderId} ${movement.productId}×${movement.reservedDelta}`).sort();
+  const units = new Map<string, number>();
+  for (const { orderId, productId, kind, reservedDelta } of movements.values()) {
+    const line = `${orderId} ${productId}`;
+    if (kind === 'RESERVE' || kind === 'AMEND') units.set(line, (units.get(line) ?? 0) + reservedDelta);
+  }
+  const moved = [...units].filter(([, sum]) => sum !== 0).map(([line, sum]) => `${line}×${sum}`);
   const held = [...reservations.values()].flatMap(({ orderId, lines }) =>
     lines.map((line) => `${orderId} ${line.productId}×${line.quantity}`),
   );
-  if (moved.join() !== held.sort().join()) {
+  if (moved.sort().join() !== held.sort().join()) {
     yield { group: 'duplicated', words: `reserved by movements ${moved.join()}; by reservations ${held.join()}` };
   }
 }
@@ -146,8 +174,8 @@ function* untold({ database, published }: World): Found {
     published.filter(({ properties }) => properties.type?.startsWith('Order')).map(({ body }) => tellingOf(body)),
   );
   for (const { id, history } of database.books.orders.values()) {
-    for (const { to, version } of history) {
-      const telling = `${eventOf[to]} ${id} ${to === 'PENDING' ? 1 : version}`;
+    for (const { to, version, event } of history) {
+      const telling = `${event === 'StockAmended' ? 'OrderUpdated' : eventOf[to]} ${id} ${to === 'PENDING' ? 1 : version}`;
       if (!told.has(telling)) yield { group: 'lost', words: `nobody was told: ${telling}` };
     }
   }

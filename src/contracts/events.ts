@@ -42,6 +42,11 @@ export const cancellationCode = z.enum([...rejectionCode.options, 'PAYMENT_DECLI
 /** Why a payment was not taken. EXPIRED: the order's time was over before it was. */
 export const declineCode = z.enum(['INSUFFICIENT_FUNDS', 'NO_ACCOUNT', 'OTHER_CURRENCY', 'EXPIRED']);
 
+/** Why inventory refused to change a reservation; beside what can be wrong with a line: it came too late, nothing is held, a later change was made. */
+export const amendmentRefusal = z.enum([...rejectionCode.options, 'EXPIRED', 'NOT_HELD', 'OVERTAKEN']);
+/** Counts the changes of one order that were asked for: with the order's id it names one of them, for ever. */
+const amendment = z.int().min(1).max(INT_MAX);
+
 const lines = z.array(orderLine).min(1).max(1_000);
 /** Words of whatever program sent them: what no database can store, NUL and halves of characters, is taken out of them and refuses nothing. */
 const freeText = z.string().transform((text) => text.toWellFormed().replaceAll('\u0000', ''));
@@ -116,7 +121,13 @@ export const events = {
     order_id: orderId,
     customer_id: freeText,
     version: z.int(),
-    items: lines,
+    /** All lines as they are now. Ours carry their prices. */
+    items: z
+      .array(orderLine.extend({ unit_price: minorUnits.optional() }))
+      .min(1)
+      .max(1_000),
+    total: minorUnits.optional(),
+    currency: z.string().length(3).optional(),
   }),
   OrderCancelled: z.looseObject({
     event: z.literal('OrderCancelled'),
@@ -155,6 +166,32 @@ export const events = {
     order_id: orderId,
     reason: freeText,
     /** Absent in the answers of a plainer inventory service than ours. */
+    items: z.array(rejectedLine).optional(),
+  }),
+  /**
+   * A command to inventory: hold these lines for the order from now on, all of them, instead of what it holds. Answered by one of the
+   * next two; the same amendment again gets the same answer.
+   */
+  AmendReservation: z.looseObject({
+    event: z.literal('AmendReservation'),
+    order_id: orderId,
+    amendment,
+    items: lines,
+    /** Heard later than this it is refused as EXPIRED. Left out: never. */
+    decide_before: z.iso.datetime().optional(),
+  }),
+  StockAmended: z.looseObject({
+    event: z.literal('StockAmended'),
+    order_id: orderId,
+    amendment,
+    items: z.array(reservedLine).min(1),
+  }),
+  AmendmentRejected: z.looseObject({
+    event: z.literal('AmendmentRejected'),
+    order_id: orderId,
+    amendment,
+    code: amendmentRefusal,
+    reason: z.string(),
     items: z.array(rejectedLine).optional(),
   }),
   StockReleased: z.looseObject({ event: z.literal('StockReleased'), order_id: orderId, items: z.array(orderLine) }),
@@ -201,4 +238,5 @@ export type EventOf<T extends EventType> = z.infer<(typeof events)[T]>;
 export type AnyEvent = { [T in EventType]: EventOf<T> }[EventType];
 export type RejectedLine = z.infer<typeof rejectedLine>;
 export type DeclineCode = z.infer<typeof declineCode>;
+export type AmendmentRefusal = z.infer<typeof amendmentRefusal>;
 export type CancellationCode = z.infer<typeof cancellationCode>;

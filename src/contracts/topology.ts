@@ -12,6 +12,8 @@ export const exchanges = {
   /** Where a command goes: straight into the queue that its key names. */
   commands: '',
   deadLetters: 'dead_letters',
+  /** AMQP's own: reaches every queue by its name. For commands, which are one service's business and no news. */
+  default: '',
 } as const;
 
 export const queues = {
@@ -21,6 +23,8 @@ export const queues = {
   orderCancelled: 'order.cancelled.inventory',
   /** What has left the house. */
   orderFulfilled: 'order.fulfilled.inventory',
+  /** What inventory must hold instead: a change of an order's lines. */
+  amendReservation: 'reservation.amend.inventory',
   /** What decides an order, and what says that its closing was heard: the answers of inventory. */
   stockReplies: 'stock.replies.orders',
   /** What accounts must answer: a total to be taken. */
@@ -57,6 +61,9 @@ export const routes = {
   OrderStatusChanged: { exchange: exchanges.notifications, key: 'client.{customer_id}.order.{order_id}', mandatory: false },
   StockReserved: { exchange: exchanges.inventory, key: 'stock.reserved', mandatory: true },
   StockRejected: { exchange: exchanges.inventory, key: 'stock.rejected', mandatory: true },
+  AmendReservation: { exchange: exchanges.default, key: queues.amendReservation, mandatory: true },
+  StockAmended: { exchange: exchanges.inventory, key: 'stock.amended', mandatory: true },
+  AmendmentRejected: { exchange: exchanges.inventory, key: 'amendment.rejected', mandatory: true },
   StockReleased: { exchange: exchanges.inventory, key: 'stock.released', mandatory: true },
   StockCommitted: { exchange: exchanges.inventory, key: 'stock.committed', mandatory: true },
   VoidPayment: { exchange: exchanges.commands, key: queues.paymentClosings, mandatory: true },

@@ -1,14 +1,9 @@
 import { RetryTransaction, type Transaction } from '../database';
 import { failpoint } from '../faults';
 import { followUp, PoisonMessage, type Handler, type IncomingMessage, type OutgoingMessage } from '../messaging';
-import {
-  insertReservations,
-  lockReservations,
-  productsHeldBy,
-  setReservationStatus,
-  type LockedReservation,
-} from './reservationRows';
-import { lockStock, move, type Movement } from './stockRows';
+import { lockHeld } from './lockHeld';
+import { insertReservations, setReservationStatus, type LockedReservation } from './reservationRows';
+import { move, type Movement } from './stockRows';
 
 /**
  * Lets go of what cancelled orders hold. A cancel that comes before its order leaves a tombstone, a reservation that is RELEASED
@@ -17,7 +12,7 @@ import { lockStock, move, type Movement } from './stockRows';
 export function releaseReservation(newId: () => string): Handler<'OrderCancelled'> {
   return async (tx, batch) => {
     const orderIds = batch.map((message) => message.body.order_id);
-    const reservations = await lockForClosing(tx, orderIds);
+    const { reservations } = await lockHeld(tx, orderIds);
     await bury(
       tx,
       orderIds.filter((id) => !reservations.has(id)),
@@ -31,7 +26,7 @@ export function releaseReservation(newId: () => string): Handler<'OrderCancelled
 export function commitReservation(newId: () => string): Handler<'OrderFulfilled'> {
   return async (tx, batch) => {
     const orderIds = batch.map((message) => message.body.order_id);
-    const reservations = await lockForClosing(tx, orderIds);
+    const { reservations } = await lockHeld(tx, orderIds);
     for (const orderId of orderIds) refuseUnlessHeld(orderId, reservations.get(orderId));
     const committed = await close(tx, reservations, orderIds, 'COMMITTED');
     return answers('StockCommitted', batch, committed, newId);
@@ -52,16 +47,6 @@ function answers(
     const items = lines.map((line) => ({ product_id: line.productId, quantity: line.quantity }));
     return followUp(cause, { event, order_id: orderId, items }, newId);
   });
-}
-
-/** Stock first, then reservations: the order of locking that reserveStock follows too. */
-async function lockForClosing(tx: Transaction, orderIds: string[]): Promise<Map<string, LockedReservation>> {
-  const stock = await lockStock(tx, await productsHeldBy(tx, orderIds));
-  const reservations = await lockReservations(tx, orderIds);
-  const lines = [...reservations.values()].flatMap((reservation) => reservation.lines);
-  const unlocked = lines.some((line) => !stock.has(line.productId));
-  if (unlocked) throw new RetryTransaction('A reservation was made while its stock was being locked.');
-  return reservations;
 }
 
 async function bury(tx: Transaction, orderIds: string[]): Promise<void> {

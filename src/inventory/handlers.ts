@@ -1,5 +1,6 @@
 import { queues } from '../contracts';
 import { type Decide, type Handlers } from '../messaging';
+import { amendReservation } from './amendReservation';
 import { commitReservation, releaseReservation } from './closeReservation';
 import { reserveStock, reserveStockAtOnce } from './reserveStock';
 
@@ -7,6 +8,7 @@ import { reserveStock, reserveStockAtOnce } from './reserveStock';
 export function inventoryHandlers(newId: () => string): Record<string, Handlers> {
   return {
     [queues.orderCreated]: { OrderCreated: reserveStock(newId) },
+    [queues.amendReservation]: { AmendReservation: amendReservation(newId) },
     [queues.orderCancelled]: { OrderCancelled: releaseReservation(newId) },
     [queues.orderFulfilled]: { OrderFulfilled: commitReservation(newId) },
   };

@@ -68,7 +68,8 @@ export function mergeWish(orderId: string, lines: WishedLine[]): Wish {
   return { orderId, lines: [...quantities].map(([productId, quantity]) => ({ productId, quantity })) };
 }
 
-const reasons: Record<RejectedLine['code'], string> = {
+/** What is said to people about each code. */
+export const reasons: Record<RejectedLine['code'], string> = {
   INSUFFICIENT_STOCK: 'Insufficient stock',
   UNKNOWN_PRODUCT: 'Unknown product',
   PRODUCT_INACTIVE: 'Product is not for sale',

@@ -8,6 +8,8 @@ export interface Movement {
   onHandDelta: number;
   reservedDelta: number;
   orderId?: string;
+  /** Of the order, where one is the cause. */
+  amendment?: number;
   reason?: string;
   reference?: string;
 }
@@ -47,17 +49,18 @@ export async function move(tx: Transaction, movements: Movement[]): Promise<void
   if (movements.length === 0) return;
   await tx.$executeRaw`
     WITH moved AS (
-      INSERT INTO inventory.movements (product_id, kind, on_hand_delta, reserved_delta, order_id, reason, reference)
-      SELECT product_id, kind::inventory.movement_kind, on_hand_delta, reserved_delta, order_id, reason, reference
+      INSERT INTO inventory.movements (product_id, kind, on_hand_delta, reserved_delta, order_id, amendment, reason, reference)
+      SELECT product_id, kind::inventory.movement_kind, on_hand_delta, reserved_delta, order_id, amendment, reason, reference
       FROM unnest(
         ${movements.map((movement) => movement.productId)}::int[],
         ${movements.map((movement) => movement.kind)}::text[],
         ${movements.map((movement) => movement.onHandDelta)}::int[],
         ${movements.map((movement) => movement.reservedDelta)}::int[],
         ${movements.map((movement) => movement.orderId ?? null)}::text[],
+        ${movements.map((movement) => movement.amendment ?? 0)}::int[],
         ${movements.map((movement) => movement.reason ?? null)}::text[],
         ${movements.map((movement) => movement.reference ?? null)}::text[]
-      ) AS movement(product_id, kind, on_hand_delta, reserved_delta, order_id, reason, reference)
+      ) AS movement(product_id, kind, on_hand_delta, reserved_delta, order_id, amendment, reason, reference)
       RETURNING product_id, on_hand_delta, reserved_delta
     ), change AS (
       SELECT product_id, sum(on_hand_delta)::int AS on_hand, sum(reserved_delta)::int AS reserved FROM moved GROUP BY product_id

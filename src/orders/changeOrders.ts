@@ -1,8 +1,11 @@
 import { type AnyEvent, type EventOf } from '../contracts';
 import { type Database, type Transaction } from '../database';
 import { PoisonMessage, type AtOnce, type Decided, type OutgoingMessage } from '../messaging';
+import { type AmendmentUnderWay } from './amendmentRows';
+import { amendmentsFor, saveAmendments } from './amendments';
 import { rememberClosings, type UnansweredClosing } from './closingRows';
 import {
+  changeInWords,
   coversExactly,
   decide,
   tellingOf,
@@ -33,7 +36,9 @@ export async function changeOrders(
   { newId, tellAgainAfterMs }: ChangeOptions,
 ): Promise<ChangeOutcome[]> {
   const orders = await lockOrders(tx, idsOf(changes));
-  const { outcomes, saved } = decideAll(orders, changes, newId);
+  const underWay = await amendmentsFor(tx, changes);
+  const { outcomes, saved, decided } = decideAll(orders, changes, newId, underWay);
+  await saveAmendments(tx, decided, underWay);
   await saveChanges(tx, saved);
   const remember = (what: 'closings' | 'refunds', some: ChangeOutcome[]) =>
     rememberClosings(tx, what, idsOf(some.map(({ change }) => change)), tellAgainAfterMs);
@@ -64,20 +69,28 @@ function idsOf(changes: OrderChange[]): string[] {
 }
 
 /** Pure, but for the new ids. The orders given are moved on, so that a second change of one finds what the first made of it. */
-function decideAll(orders: Map<string, LockedOrder>, changes: OrderChange[], newId: () => string) {
+function decideAll(
+  orders: Map<string, LockedOrder>,
+  changes: OrderChange[],
+  newId: () => string,
+  underWay = new Map<string, AmendmentUnderWay>(),
+) {
+  for (const { orderId, number } of underWay.values()) orders.set(orderId, { ...orders.get(orderId)!, amending: number });
   const saved: SavedChange[] = [];
+  const decided: { change: OrderChange; decision: Decision }[] = [];
   const outcomes = changes.map((change): ChangeOutcome => {
     const order = orders.get(change.orderId);
     if (!order) return { change, messages: [], type: 'unknown' };
-    refuseForeignAnswer(order, change);
     const decision = decide(order, change);
+    decided.push({ change, decision });
     if (decision.type === 'changed') {
-      saved.push({ change, from: decision.from, order: decision.order });
-      orders.set(change.orderId, { ...order, ...decision.order });
+      refuseForeignAnswer(order, change, underWay.get(change.orderId));
+      saved.push({ change, from: decision.from, order: decision.order, detail: detailOf(order, change) });
     }
+    orders.set(change.orderId, { ...order, ...decision.order });
     return { change, ...decision, secondsOpen: order.secondsOpen, messages: messagesOf(decision, change, newId) };
   });
-  return { outcomes, saved };
+  return { outcomes, saved, decided };
 }
 
 export interface ChangeOptions {
@@ -96,17 +109,25 @@ function isRefundDue({ messages }: ChangeOutcome): boolean {
   return messages.some(({ body }) => body.event === 'RefundPayment');
 }
 
+function detailOf(order: LockedOrder, change: OrderChange): string | undefined {
+  return change.trigger === 'StockAmended' ? changeInWords(order.lines, change.lines) : undefined;
+}
+
 /**
- * An answer for other lines than were ordered, or for another sum than they cost, must not confirm the order: what was promised is
+ * An answer for other lines than were asked for, or for another sum than they cost, must not change the order: what was promised is
  * not what is held or paid.
  */
-function refuseForeignAnswer(order: LockedOrder, change: OrderChange) {
-  if (change.trigger === 'StockReserved' && !coversExactly(order.lines, change.lines))
-    throw new PoisonMessage(`StockReserved for ${order.id} names other lines than were ordered: the order is left as it is.`);
-  if (change.trigger === 'StockReserved' && hasTwoPrices(change.lines))
-    throw new PoisonMessage(`StockReserved for ${order.id} names one product at two prices: the order is left as it is.`);
-  const isDue = change.trigger === 'PaymentCaptured' && order.status === 'RESERVED';
-  if (isDue && change.amount !== totalOf(change.lines))
+function refuseForeignAnswer(order: LockedOrder, change: OrderChange, amendment: AmendmentUnderWay | undefined) {
+  if (change.trigger === 'StockReserved' || change.trigger === 'StockAmended') {
+    const asked = change.trigger === 'StockAmended' ? amendment!.lines : order.lines;
+    if (!coversExactly(asked, change.lines))
+      throw new PoisonMessage(
+        `${change.trigger} for ${order.id} names other lines than were ordered: the order is left as it is.`,
+      );
+    if (hasTwoPrices(change.lines))
+      throw new PoisonMessage(`${change.trigger} for ${order.id} names one product at two prices: the order is left as it is.`);
+  }
+  if (change.trigger === 'PaymentCaptured' && change.amount !== totalOf(change.lines))
     throw new PoisonMessage(`PaymentCaptured for ${order.id} names another sum than it costs: the order is left as it is.`);
 }
 
@@ -130,9 +151,10 @@ function bodyOf(telling: Telling, order: Order, change: OrderChange): AnyEvent {
     case 'OrderReserved':
       return orderReserved(order, linesOf(change));
     case 'OrderConfirmed':
+    case 'OrderUpdated':
       return { event: telling, ...head(order), ...priced(order, linesOf(change)) };
     case 'OrderCancelled':
-      return { event: telling, ...head(order), ...('reason' in change && inTheEvent(change.reason)) };
+      return { event: telling, ...head(order), ...inTheEvent(cancellationOf(change)) };
     case 'OrderFulfilled':
       return { event: telling, ...head(order) };
     case 'RefundPayment':
@@ -165,7 +187,13 @@ function priced({ currency }: Pick<Order, 'currency'>, lines: PricedLine[]) {
   return { items, total: totalOf(lines), currency };
 }
 
-function inTheEvent({ code, message, lines }: CancellationReason) {
+function cancellationOf(change: OrderChange): CancellationReason | undefined {
+  return 'reason' in change && change.trigger !== 'AmendmentRejected' ? change.reason : undefined;
+}
+
+function inTheEvent(reason: CancellationReason | undefined) {
+  if (!reason) return {};
+  const { code, message, lines } = reason;
   return { code, reason: message, ...(lines.length > 0 && { items: lines }) };
 }
 

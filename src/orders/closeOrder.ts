@@ -7,8 +7,8 @@ export type CloseOrderResult =
   /** It is so: by this call, or already before it (`repeated`). */
   | { type: 'done'; orderId: string; repeated: boolean }
   | { type: 'unknown-order'; orderId: string }
-  /** Its status does not allow it. */
-  | { type: 'refused'; orderId: string; status: OrderStatus };
+  /** Its status does not allow it; or a change of its lines is under way (`amending`), which must be decided first. */
+  | { type: 'refused'; orderId: string; status: OrderStatus; amending?: true };
 
 export interface CloseOrderOptions {
   outbox: Outbox;
@@ -52,6 +52,6 @@ async function close({ outbox, changing, onChanged }: CloseOrderOptions, change:
     case 'already':
       return { type: 'done', orderId, repeated: true };
     default:
-      return { type: 'refused', orderId, status: outcome.order.status };
+      return { type: 'refused', orderId, status: outcome.order.status, amending: outcome.order.amending ? true : undefined };
   }
 }

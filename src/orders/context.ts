@@ -10,8 +10,11 @@ import { isDecided } from './order';
 import { newOrderHandlers } from './newOrders';
 import { orderCommandHandlers } from './orderCommands';
 import { nameProducts, placeOrdersUseCase, type ProductNames } from './placeOrders';
+import { createOrderWatch } from './orderWatch';
+import { latestAmendments } from './readAmendments';
 import { findOrders, listOrders, pendingOrders, readTimelines, type OrderFilter } from './readOrders';
 import { ordersRpc } from './rpc';
+import { updateOrderUseCase } from './updateOrder';
 import { startWatchdog, type Watchdog, type WatchdogOptions } from './watchdog';
 
 export interface OrdersOptions extends Omit<CreateOrderOptions, 'database' | 'outbox'> {
@@ -33,8 +36,10 @@ export function createOrders(options: OrdersOptions) {
   const closing = { outbox, changing, onChanged };
   const create = createOrderUseCase(options);
   const newOrders = newOrderHandlers({ ...options, nameProducts: (wishes) => nameProducts(products, wishes) });
+  const watch = createOrderWatch({ database, log, intervalMs: WATCH_INTERVAL_MS });
   const doors = {
     place: placeOrdersUseCase(create, products),
+    update: updateOrderUseCase({ ...options, watch }),
     cancel: cancelOrderUseCase(closing),
     fulfil: fulfilOrderUseCase(closing),
     find: (ids: string[]) => findOrders(database, ids),
@@ -44,6 +49,7 @@ export function createOrders(options: OrdersOptions) {
     ...doors,
     list: (filter: OrderFilter, first: number, after?: string) => listOrders(database, filter, first, after),
     timelines: (ids: string[]) => readTimelines(database, ids),
+    amendments: (ids: string[]) => latestAmendments(database, ids),
     pending: () => pendingOrders(database),
     /** What places and decides orders, by queue. */
     handlers: {
@@ -59,6 +65,9 @@ export function createOrders(options: OrdersOptions) {
     startWatchdog: (): Watchdog => startWatchdog({ outbox, log, changing, onChanged, ...options.watchdog }),
   };
 }
+
+/** Between two looks at orders that somebody waits for: a person does not notice it, and a database hardly. */
+const WATCH_INTERVAL_MS = 50;
 
 /** The first decision of each order, with the time it took by the database's clock. */
 function countDecision(metrics: Metrics, outcome: ChangeOutcome) {

@@ -7,14 +7,16 @@ import { type OrderChange, type PricedLine } from './order';
 import { readPricedLines } from './paymentRows';
 
 /**
- * What inventory answers: it decides an order, or says that it has heard of its closing. `onChanged` hears what became of each
- * order, for the metrics.
+ * What inventory answers: it decides an order or a change of its lines, or says that it has heard of its closing. `onChanged` hears
+ * what became of each order, for the metrics.
  */
 export function stockReplyHandlers(changing: ChangeOptions, onChanged: (outcomes: ChangeOutcome[]) => void): Handlers {
   const apply = applying(changing, onChanged);
   return {
     StockReserved: ((tx, batch) => apply(tx, batch.map(reserved))) satisfies Handler<'StockReserved'>,
     StockRejected: ((tx, batch) => apply(tx, batch.map(rejected))) satisfies Handler<'StockRejected'>,
+    StockAmended: ((tx, batch) => apply(tx, batch.map(amended))) satisfies Handler<'StockAmended'>,
+    AmendmentRejected: ((tx, batch) => apply(tx, batch.map(unamended))) satisfies Handler<'AmendmentRejected'>,
     StockReleased: ((tx, batch) => heard(tx, batch)) satisfies Handler<'StockReleased'>,
     StockCommitted: ((tx, batch) => heard(tx, batch)) satisfies Handler<'StockCommitted'>,
   };
@@ -76,8 +78,21 @@ async function heard(tx: Transaction, batch: IncomingMessage<'StockReleased' | '
 }
 
 function reserved({ id, body }: IncomingMessage<'StockReserved'>): OrderChange {
-  const lines = body.items.map((line) => ({ productId: line.product_id, quantity: line.quantity, unitPrice: line.unit_price }));
-  return { orderId: body.order_id, causationId: id, trigger: 'StockReserved', lines };
+  return { orderId: body.order_id, causationId: id, trigger: 'StockReserved', lines: linesOf(body) };
+}
+
+function amended({ id, body }: IncomingMessage<'StockAmended'>): OrderChange {
+  const { order_id: orderId, amendment } = body;
+  return { orderId, causationId: id, trigger: 'StockAmended', amendment, lines: linesOf(body) };
+}
+
+function unamended({ id, body }: IncomingMessage<'AmendmentRejected'>): OrderChange {
+  const { order_id: orderId, amendment, code, reason: message, items: lines = [] } = body;
+  return { orderId, causationId: id, trigger: 'AmendmentRejected', amendment, reason: { code, message, lines } };
+}
+
+function linesOf({ items }: EventOf<'StockReserved' | 'StockAmended'>): PricedLine[] {
+  return items.map((line) => ({ productId: line.product_id, quantity: line.quantity, unitPrice: line.unit_price }));
 }
 
 function rejected({ id, body }: IncomingMessage<'StockRejected'>): OrderChange {

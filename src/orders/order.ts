@@ -1,4 +1,10 @@
-import { type CancellationCode, type OrderStatus, type PaymentMethod, type RejectedLine } from '../contracts';
+import {
+  type AmendmentRefusal,
+  type CancellationCode,
+  type OrderStatus,
+  type PaymentMethod,
+  type RejectedLine,
+} from '../contracts';
 
 /**
  * What an order can go through. Everything that may happen to an order in any status is defined here, and nowhere else.
@@ -24,6 +30,21 @@ import { type CancellationCode, type OrderStatus, type PaymentMethod, type Rejec
  * `ignored`: a late or repeated answer; the first one stands. `already`: what was asked for is so; a repeated request is no
  * error. `release`: stock was reserved for an order that does not want it any more; inventory is told so once more. `refund`: money
  * was taken for such an order; accounts is told once more to give it back.
+ *
+ * Other lines than were ordered are an amendment. What is reserved changes first, then the order:
+ *
+ *                 AmendOrder      StockAmended    AmendmentRejected
+ *   PENDING       refused         ignored         ignored
+ *   RESERVED      refused         ignored         ignored
+ *   CONFIRMED     ask (2)         CONFIRMED       keep
+ *   FULFILLED     refused         ignored         ignored
+ *   CANCELLED     refused         ignored         ignored
+ *
+ * (2) With a payment it is refused: its price is taken, and other lines would have another.
+ *
+ * `ask`: the order stays as it is until inventory has answered. `keep`: it keeps its lines. Two rules stand beside the tables: an
+ * answer counts for the one amendment that is under way, and is ignored for any other; and while one is under way the order cannot
+ * be fulfilled, for nobody knows yet which goods would leave. It can be cancelled: that overtakes the amendment.
  */
 export const transitions: Transitions = {
   PENDING: {
@@ -35,6 +56,9 @@ export const transitions: Transitions = {
     PaymentCaptured: 'ignored',
     PaymentDeclined: 'ignored',
     PaymentRefunded: 'ignored',
+    AmendOrder: 'refused',
+    StockAmended: 'ignored',
+    AmendmentRejected: 'ignored',
   },
   RESERVED: {
     StockReserved: 'ignored',
@@ -45,6 +69,9 @@ export const transitions: Transitions = {
     PaymentCaptured: 'CONFIRMED',
     PaymentDeclined: 'CANCELLED',
     PaymentRefunded: 'CANCELLED',
+    AmendOrder: 'refused',
+    StockAmended: 'ignored',
+    AmendmentRejected: 'ignored',
   },
   CONFIRMED: {
     StockReserved: 'ignored',
@@ -55,6 +82,9 @@ export const transitions: Transitions = {
     PaymentCaptured: 'ignored',
     PaymentDeclined: 'ignored',
     PaymentRefunded: 'ignored',
+    AmendOrder: 'ask',
+    StockAmended: 'CONFIRMED',
+    AmendmentRejected: 'keep',
   },
   FULFILLED: {
     StockReserved: 'ignored',
@@ -65,6 +95,9 @@ export const transitions: Transitions = {
     PaymentCaptured: 'ignored',
     PaymentDeclined: 'ignored',
     PaymentRefunded: 'ignored',
+    AmendOrder: 'refused',
+    StockAmended: 'ignored',
+    AmendmentRejected: 'ignored',
   },
   CANCELLED: {
     StockReserved: 'release',
@@ -75,6 +108,9 @@ export const transitions: Transitions = {
     PaymentCaptured: 'refund',
     PaymentDeclined: 'ignored',
     PaymentRefunded: 'ignored',
+    AmendOrder: 'refused',
+    StockAmended: 'ignored',
+    AmendmentRejected: 'ignored',
   },
 };
 
@@ -82,11 +118,12 @@ export const transitions: Transitions = {
 export const paidTransitions: Transitions = {
   ...transitions,
   PENDING: { ...transitions.PENDING, StockReserved: 'RESERVED' },
+  CONFIRMED: { ...transitions.CONFIRMED, AmendOrder: 'refused', StockAmended: 'ignored', AmendmentRejected: 'ignored' },
 };
 
 export { type OrderStatus };
 export type Transitions = Record<OrderStatus, Record<OrderTrigger, OrderStatus | NonTransition>>;
-/** Two events from inventory, three from accounts, three commands: from a person, from the clock, from the warehouse. */
+/** Answers of inventory and of accounts, and commands: from a person, from the clock, from the warehouse, from a person again. */
 export type OrderTrigger =
   | 'StockReserved'
   | 'StockRejected'
@@ -95,8 +132,11 @@ export type OrderTrigger =
   | 'FulfilOrder'
   | 'PaymentCaptured'
   | 'PaymentDeclined'
-  | 'PaymentRefunded';
-export type NonTransition = 'ignored' | 'already' | 'refused' | 'release' | 'refund' | 'void';
+  | 'PaymentRefunded'
+  | 'AmendOrder'
+  | 'StockAmended'
+  | 'AmendmentRejected';
+export type NonTransition = 'ignored' | 'already' | 'refused' | 'release' | 'refund' | 'void' | 'ask' | 'keep';
 
 /** What the order looks like to the rules: the row, locked. */
 export interface Order {
@@ -108,6 +148,8 @@ export interface Order {
   currency: string;
   payment: PaymentMethod;
   lines: OrderLine[];
+  /** The number of the amendment that is under way, where one is. */
+  amending?: number;
 }
 
 export interface OrderLine {
@@ -139,14 +181,23 @@ export type OrderChange = { orderId: string; causationId?: string } & (
   | { trigger: 'PaymentCaptured'; amount: number; lines: PricedLine[] }
   | { trigger: 'PaymentDeclined'; reason: CancellationReason }
   | { trigger: 'PaymentRefunded'; reason: CancellationReason }
+  | { trigger: 'AmendOrder' }
+  | { trigger: 'StockAmended'; amendment: number; lines: PricedLine[] }
+  | { trigger: 'AmendmentRejected'; amendment: number; reason: AmendmentReason }
 );
+
+/** Why an order kept its lines, in code, in words, and line by line where stock was short. */
+export interface AmendmentReason {
+  code: AmendmentRefusal;
+  message: string;
+  lines: RejectedLine[];
+}
 
 export type Decision = { type: 'changed'; from: OrderStatus; order: Order } | { type: NonTransition; order: Order };
 
 /** Applies one change to an order by the tables above. Pure: the caller saves what it returns, and says what `tellingOf` names. */
 export function decide(order: Order, change: OrderChange): Decision {
-  const table = order.payment === 'NONE' ? transitions : paidTransitions;
-  const target = table[order.status][change.trigger];
+  const target = targetOf(order, change);
   switch (target) {
     case 'ignored':
     case 'already':
@@ -154,19 +205,41 @@ export function decide(order: Order, change: OrderChange): Decision {
     case 'release':
     case 'refund':
     case 'void':
+    case 'ask':
       return { type: target, order };
-    default:
-      return { type: 'changed', from: order.status, order: { ...order, status: target, version: order.version + 1 } };
+    case 'keep':
+      return { type: target, order: { ...order, amending: undefined } };
+    default: {
+      const lines = change.trigger === 'StockAmended' ? mergeLines(change.lines) : order.lines;
+      const next = { ...order, lines, status: target, version: order.version + 1, amending: undefined };
+      return { type: 'changed', from: order.status, order: next };
+    }
   }
 }
 
+function targetOf({ status, payment, amending }: Order, change: OrderChange): OrderStatus | NonTransition {
+  const isAnswer = change.trigger === 'StockAmended' || change.trigger === 'AmendmentRejected';
+  if (isAnswer && change.amendment !== amending) return 'ignored';
+  if (change.trigger === 'FulfilOrder' && amending !== undefined) return 'refused';
+  const table = payment === 'NONE' ? transitions : paidTransitions;
+  return table[status][change.trigger];
+}
+
 /** What follows from a decision: events for everyone, and commands to accounts. */
-export type Telling = 'OrderReserved' | 'OrderConfirmed' | 'OrderCancelled' | 'OrderFulfilled' | 'RefundPayment' | 'VoidPayment';
+export type Telling =
+  | 'OrderReserved'
+  | 'OrderConfirmed'
+  | 'OrderUpdated'
+  | 'OrderCancelled'
+  | 'OrderFulfilled'
+  | 'RefundPayment'
+  | 'VoidPayment';
 
 /** Whom to tell what. A cancel gives the money back as well, wherever accounts has been asked for it and has not refused. */
 export function tellingOf(decision: Decision, trigger: OrderTrigger): Telling[] {
   switch (decision.type) {
     case 'changed':
+      if (trigger === 'StockAmended') return ['OrderUpdated'];
       return isRefundDue(decision, trigger) ? ['OrderCancelled', 'RefundPayment'] : tellings[decision.order.status];
     case 'release':
       return ['OrderCancelled'];
@@ -203,12 +276,29 @@ export function mergeLines(lines: OrderLine[]): OrderLine[] {
   return [...quantities].map(([productId, quantity]) => ({ productId, quantity })).sort((a, b) => a.productId - b.productId);
 }
 
+/** The lines with these quantities instead: 0 takes a line off, a product that is not among them is a new line, the others stay. */
+export function amendLines(lines: OrderLine[], quantities: OrderLine[]): OrderLine[] {
+  const amended = new Map(lines.map(({ productId, quantity }) => [productId, quantity]));
+  for (const { productId, quantity } of quantities) amended.set(productId, quantity);
+  return mergeLines([...amended].map(([productId, quantity]) => ({ productId, quantity }))).filter(
+    ({ quantity }) => quantity > 0,
+  );
+}
+
+/** What is other in the second lines than in the first, for people. */
+export function changeInWords(before: OrderLine[], after: OrderLine[]): string {
+  const quantityIn = (lines: OrderLine[], id: number) => lines.find(({ productId }) => productId === id)?.quantity ?? 0;
+  const products = mergeLines([...before, ...after]).map(({ productId }) => productId);
+  const changed = products.filter((id) => quantityIn(before, id) !== quantityIn(after, id));
+  return changed.map((id) => `product ${id}: ${quantityIn(before, id)} → ${quantityIn(after, id)}`).join('; ');
+}
+
 /** What the lines cost together, in minor units. */
 export function totalOf(lines: PricedLine[]): number {
   return lines.reduce((sum, line) => sum + line.quantity * line.unitPrice, 0);
 }
 
-/** True when inventory answered for exactly the lines that were ordered. */
+/** True when the second lines are exactly the first; these are merged. */
 export function coversExactly(ordered: OrderLine[], reserved: OrderLine[]): boolean {
   const merged = mergeLines(reserved);
   return (

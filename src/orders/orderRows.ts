@@ -11,6 +11,8 @@ export interface SavedChange {
   change: OrderChange;
   from: OrderStatus;
   order: Order;
+  /** What changed, for people; the reason of the change unless given. */
+  detail?: string;
 }
 
 /** Locks these orders in the order of their ids, so that two batches with the same orders wait for one another and never deadlock. */
@@ -44,7 +46,7 @@ export async function readLines(tx: Transaction, orderIds: string[]): Promise<(O
     FROM orders.order_items WHERE order_id = ANY(${orderIds}::text[]) ORDER BY order_id, product_id`;
 }
 
-/** Writes the new state of every changed order, the prices it was confirmed at, and a history row per change: one statement. */
+/** Writes the new state of every changed order, the prices that were taken, and a history row per change: one statement. */
 export async function saveChanges(tx: Transaction, changes: SavedChange[]): Promise<void> {
   if (changes.length === 0) return;
   await tx.$executeRaw`WITH ${changing(changes)}, condition AS (SELECT TRUE AS holds), ${saving} SELECT`;
@@ -72,9 +74,9 @@ export async function saveChangesAtOnce(
 
 /** Table expressions of what is to be written: the last state of each order, a history row per change, prices line by line. */
 function changing(changes: SavedChange[]): Sql {
-  const steps = changes.map(({ change, from, order }) => ({
+  const steps = changes.map(({ change, from, order, detail }) => ({
     ...{ id: order.id, version: order.version, event: change.trigger, from, to: order.status },
-    ...{ detail: 'reason' in change ? change.reason.message : null, causation: change.causationId ?? null },
+    ...{ detail: detail ?? ('reason' in change ? change.reason.message : null), causation: change.causationId ?? null },
   }));
   const prices = changes.flatMap(({ change }) => pricesOf(change).map((line) => ({ id: change.orderId, ...line })));
   return sql`next AS MATERIALIZED (
@@ -91,7 +93,7 @@ function changing(changes: SavedChange[]): Sql {
 /** An order that changes twice in a batch is written once. */
 function lastStates(changes: SavedChange[]) {
   const first = new Map([...changes].reverse().map((saved) => [saved.order.id, saved.order.version - 1]));
-  const totals = new Map(changes.filter(isConfirmation).map(({ change }) => [change.orderId, totalOf(pricesOf(change))]));
+  const totals = new Map(changes.filter(isPriced).map(({ change }) => [change.orderId, totalOf(pricesOf(change))]));
   const last = new Map(changes.map((saved) => [saved.order.id, saved]));
   return [...last.values()].map(({ change, order: { id, status, version } }) => {
     const { code, message, lines } = 'reason' in change ? change.reason : { code: null, message: null, lines: null };
@@ -115,9 +117,9 @@ const saving = sql`changed AS (
   )`;
 
 function pricesOf(change: OrderChange): PricedLine[] {
-  return change.trigger === 'StockReserved' ? change.lines : [];
+  return change.trigger === 'StockReserved' || change.trigger === 'StockAmended' ? change.lines : [];
 }
 
-function isConfirmation({ change }: SavedChange): boolean {
-  return change.trigger === 'StockReserved';
+function isPriced({ change }: SavedChange): boolean {
+  return pricesOf(change).length > 0;
 }

@@ -1,12 +1,13 @@
 import { type FieldFault } from '../contracts';
 import { type CreateOrder, type CreateOrderInput, type CreateOrderResult } from './createOrder';
+import { type OrderLine } from './order';
 
 /** An order as the doors take it: each product named by its id, its sku or its name. */
 export interface OrderWish extends Omit<CreateOrderInput, 'items'> {
   items: WishedItem[];
 }
 
-interface WishedItem {
+export interface WishedItem {
   productId?: number | null;
   sku?: string | null;
   name?: string | null;
@@ -35,7 +36,10 @@ export function placeOrdersUseCase(create: CreateOrder, products: ProductNames):
 }
 
 /** The wishes with their products by id, each in its place; or what is wrong with how it names them. One lookup for all. */
-export async function nameProducts(products: ProductNames, wishes: OrderWish[]): Promise<(CreateOrderInput | FieldFault[])[]> {
+export async function nameProducts<Wish extends { items: WishedItem[] }>(
+  products: ProductNames,
+  wishes: Wish[],
+): Promise<(Named<Wish> | FieldFault[])[]> {
   const items = wishes.flatMap((wish) => wish.items);
   const [bySku, byName] = await Promise.all([
     products.idsBySku(items.flatMap(({ sku }) => sku ?? [])),
@@ -52,6 +56,9 @@ export async function nameProducts(products: ProductNames, wishes: OrderWish[]):
     return { ...wish, items: lines };
   });
 }
+
+/** The same wish, its products by id. */
+type Named<Wish> = Omit<Wish, 'items'> & { items: OrderLine[] };
 
 /** A product is named in one way, and that way leads to one product. */
 function faultOf(item: WishedItem, index: number, idsOf: (item: WishedItem) => number[]): FieldFault | undefined {

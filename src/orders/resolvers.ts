@@ -6,6 +6,7 @@ import { type RequestContext } from '../observability';
 import { type CloseOrderResult } from './closeOrder';
 import { type OrdersContext } from './context';
 import {
+  Amendment,
   CloseOrderResultUnion,
   CreateOrderInput,
   CreateOrderResultUnion,
@@ -15,6 +16,9 @@ import {
   TimelineStep,
   toCloseOrderError,
   toCreateOrderResult,
+  toUpdateOrderResult,
+  UpdateOrderInput,
+  UpdateOrderResultUnion,
 } from './schema';
 
 /** How many orders one call may place. */
@@ -76,6 +80,17 @@ export class OrderResolver {
     return this.place(withKeys, context);
   }
 
+  @Mutation(() => UpdateOrderResultUnion, {
+    description:
+      'Changes the quantities of a CONFIRMED order without a payment. Only the difference of stock moves, all of it or nothing. Waits a few seconds for inventory; an order that is answered with a PENDING `amendment` is decided later. Repeating it is safe.',
+  })
+  async updateOrder(
+    @Arg('input', () => UpdateOrderInput, { description: 'Which order, and the new quantities.' }) input: UpdateOrderInput,
+    @Ctx() { correlationId }: RequestContext,
+  ) {
+    return toUpdateOrderResult(await this.orders.update(input, correlationId));
+  }
+
   @Mutation(() => CloseOrderResultUnion, {
     description:
       'Cancels an order that is PENDING, RESERVED or CONFIRMED, releases its stock and gives back its payment. Repeating it is safe.',
@@ -96,8 +111,17 @@ export class OrderResolver {
   }
 
   @FieldResolver(() => [TimelineStep], { description: 'What happened to it, step by step.' })
-  timeline(@Root() order: Order, @Ctx() context: RequestContext): Promise<TimelineStep[]> {
-    return this.timelinesOf(context).load(order.id);
+  async timeline(@Root() order: Order, @Ctx() context: RequestContext): Promise<TimelineStep[]> {
+    return (await this.timelines.of(context).load(order.id)) ?? [];
+  }
+
+  @FieldResolver(() => Amendment, {
+    nullable: true,
+    description: 'The latest update of its quantities; null when there was none.',
+  })
+  async amendment(@Root() order: Order, @Ctx() context: RequestContext): Promise<Amendment | null> {
+    const view = await this.amendments.of(context).load(order.id);
+    return view ? Amendment.of(view) : null;
   }
 
   private async place(inputs: CreateOrderInput[], { correlationId }: RequestContext) {
@@ -111,18 +135,23 @@ export class OrderResolver {
     return Order.of(view!);
   }
 
-  /** One query for all timelines of a request, however many orders it lists. */
-  private timelinesOf(context: RequestContext): DataLoader<string, TimelineStep[]> {
-    let loader = this.loaders.get(context);
-    if (!loader) {
-      loader = new DataLoader(async (ids) => {
-        const timelines = await this.orders.timelines([...ids]);
-        return ids.map((id) => timelines.get(id) ?? []);
-      });
-      this.loaders.set(context, loader);
-    }
-    return loader;
-  }
+  private readonly timelines = perRequest((ids) => this.orders.timelines(ids));
+  private readonly amendments = perRequest((ids) => this.orders.amendments(ids));
+}
 
-  private readonly loaders = new WeakMap<RequestContext, DataLoader<string, TimelineStep[]>>();
+/** One query for all orders of a request, however many it lists. */
+function perRequest<Found>(read: (orderIds: string[]) => Promise<Map<string, Found>>) {
+  const loaders = new WeakMap<RequestContext, DataLoader<string, Found | undefined>>();
+  return {
+    of(context: RequestContext): DataLoader<string, Found | undefined> {
+      const known = loaders.get(context);
+      if (known) return known;
+      const loader = new DataLoader<string, Found | undefined>(async (ids) => {
+        const found = await read([...ids]);
+        return ids.map((id) => found.get(id));
+      });
+      loaders.set(context, loader);
+      return loader;
+    },
+  };
 }

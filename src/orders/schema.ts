@@ -1,11 +1,14 @@
 import { createUnionType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 
-import { statusInWords } from '../contracts';
+import { statusInWords, type RejectedLine as RejectedLineOnTheWire } from '../contracts';
 import { Connection, Edge, ErrorCode, ErrorResult, Money, Timestamp, ValidationError } from '../graphql';
 import { type CloseOrderResult } from './closeOrder';
 import { type CreateOrderResult } from './createOrder';
+import { type AmendmentReason } from './order';
+import { type AmendmentView } from './readAmendments';
 import { type OrderView } from './readOrders';
 import { refusals } from './refusals';
+import { type UpdateOrderResult } from './updateOrder';
 
 export enum OrderStatus {
   PENDING = 'PENDING',
@@ -66,6 +69,46 @@ registerEnumType(CancellationCode, {
   },
 });
 
+export enum AmendmentStatus {
+  PENDING = 'PENDING',
+  APPLIED = 'APPLIED',
+  REJECTED = 'REJECTED',
+  OVERTAKEN = 'OVERTAKEN',
+}
+
+registerEnumType(AmendmentStatus, {
+  name: 'AmendmentStatus',
+  description: 'What became of an update of an order.',
+  valuesConfig: {
+    PENDING: { description: 'Written down and safe; inventory has not decided it yet.' },
+    APPLIED: { description: 'The order has these lines since.' },
+    REJECTED: { description: 'Inventory said no, and the order kept its lines; `reason` says why.' },
+    OVERTAKEN: { description: 'The order was cancelled before it was decided.' },
+  },
+});
+
+export enum AmendmentRefusal {
+  INSUFFICIENT_STOCK = 'INSUFFICIENT_STOCK',
+  UNKNOWN_PRODUCT = 'UNKNOWN_PRODUCT',
+  PRODUCT_INACTIVE = 'PRODUCT_INACTIVE',
+  EXPIRED = 'EXPIRED',
+  NOT_HELD = 'NOT_HELD',
+  OVERTAKEN = 'OVERTAKEN',
+}
+
+registerEnumType(AmendmentRefusal, {
+  name: 'AmendmentRefusal',
+  description: 'Why an update of an order was rejected.',
+  valuesConfig: {
+    INSUFFICIENT_STOCK: { description: 'A line was to grow by more than was available.' },
+    UNKNOWN_PRODUCT: { description: 'A line named a product that does not exist.' },
+    PRODUCT_INACTIVE: { description: 'A line of a product that is not for sale any more was to grow.' },
+    EXPIRED: { description: 'Inventory heard of it only after the deadline.' },
+    NOT_HELD: { description: 'Nothing is reserved for the order any more.' },
+    OVERTAKEN: { description: 'A later update was decided before.' },
+  },
+});
+
 @ObjectType({ description: 'Why one line could not be reserved, with the figures at that moment.' })
 export class RejectedLine {
   @Field(() => Int, { description: 'The product.' })
@@ -93,6 +136,56 @@ export class CancellationReason {
   lines!: RejectedLine[];
 }
 
+@ObjectType({ description: 'Why an update was rejected.' })
+export class UpdateRejection {
+  @Field(() => AmendmentRefusal, { description: 'What to decide by.' })
+  code!: string;
+
+  @Field(() => String, { description: 'The reason, for people.' })
+  message!: string;
+
+  @Field(() => [RejectedLine], { description: 'The lines at fault; `available` counts what the order holds already.' })
+  lines!: RejectedLine[];
+
+  static of({ code, message, lines }: AmendmentReason): UpdateRejection {
+    return Object.assign(new UpdateRejection(), { code, message, lines: lines.map(toRejectedLine) });
+  }
+}
+
+@ObjectType({ description: 'A line as an update would have it.' })
+export class AmendedLine {
+  @Field(() => Int, { description: 'The product.' })
+  productId!: number;
+
+  @Field(() => Int, { description: 'Units.' })
+  quantity!: number;
+}
+
+@ObjectType({ description: 'An update of the quantities of an order.' })
+export class Amendment {
+  @Field(() => Int, { description: 'Counts the updates of this order; it stands in events, too.' })
+  number!: number;
+
+  @Field(() => AmendmentStatus, { description: 'What became of it.' })
+  status!: string;
+
+  @Field(() => [AmendedLine], { description: 'All lines as they were to be.' })
+  lines!: AmendedLine[];
+
+  @Field(() => UpdateRejection, { nullable: true, description: 'Why it was rejected; null unless it was.' })
+  reason!: UpdateRejection | null;
+
+  @Field(() => Timestamp, { description: 'When it was asked for.' })
+  requestedAt!: Date;
+
+  @Field(() => Timestamp, { nullable: true, description: 'When it was decided; null while it is PENDING.' })
+  decidedAt!: Date | null;
+
+  static of({ reason, ...same }: AmendmentView): Amendment {
+    return Object.assign(new Amendment(), { ...same, reason: reason && UpdateRejection.of(reason) });
+  }
+}
+
 @ObjectType({ description: 'One line of an order.' })
 export class OrderItem {
   @Field(() => Int, { description: 'The product.' })
@@ -112,7 +205,7 @@ export class TimelineStep {
 
   @Field(() => String, {
     description:
-      'What happened: OrderCreated, StockReserved, StockRejected, PaymentCaptured, PaymentDeclined, PaymentRefunded, CancelOrder, ExpireOrder, FulfilOrder.',
+      'What happened: OrderCreated, StockReserved, StockRejected, StockAmended, PaymentCaptured, PaymentDeclined, PaymentRefunded, CancelOrder, ExpireOrder, FulfilOrder.',
   })
   event!: string;
 
@@ -171,16 +264,15 @@ export class Order {
       total: moneyOrNull(total, currency),
       reason: reason && {
         ...reason,
-        lines: reason.lines.map(({ product_id: productId, requested, available, code }) => ({
-          productId,
-          requested,
-          available,
-          code,
-        })),
+        lines: reason.lines.map(toRejectedLine),
       },
       message: statusInWords[view.status],
     });
   }
+}
+
+function toRejectedLine({ product_id: productId, requested, available, code }: RejectedLineOnTheWire): RejectedLine {
+  return { productId, requested, available, code };
 }
 
 function moneyOrNull(minorUnits: number | null, currency: string): Money | null {
@@ -218,6 +310,35 @@ export class CreateOrderInput {
   idempotencyKey?: string | null;
 }
 
+@InputType({ description: 'A new quantity of a product, by id or by sku, exactly one of the two.' })
+export class UpdateOrderItemInput {
+  @Field(() => Int, { nullable: true, description: 'The product by id.' })
+  productId?: number | null;
+
+  @Field(() => String, { nullable: true, description: 'The product by sku.' })
+  sku?: string | null;
+
+  @Field(() => Int, { description: 'Units the order is to have of it; 0 takes it off.' })
+  quantity!: number;
+}
+
+@InputType({ description: 'Other quantities for an order.' })
+export class UpdateOrderInput {
+  @Field(() => ID, { description: 'The order.' })
+  orderId!: string;
+
+  @Field(() => [UpdateOrderItemInput], {
+    description: '1 to 100 products with their new quantities. A product that is not on the order is added; the others stay.',
+  })
+  items!: UpdateOrderItemInput[];
+
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Change nothing unless the order is at this version: nobody undoes what somebody else did meanwhile.',
+  })
+  expectedVersion?: number | null;
+}
+
 @ObjectType({
   implements: ErrorResult,
   description: 'The idempotency key was used before, for other lines or another payment; nothing was ordered.',
@@ -242,6 +363,24 @@ export class OrderStateError extends ErrorResult {
   status!: string;
 }
 
+@ObjectType({ implements: ErrorResult, description: 'The order is not at the expected version; nothing was changed.' })
+export class OrderVersionError extends ErrorResult {
+  @Field(() => ID, { description: 'The order.' })
+  orderId!: string;
+
+  @Field(() => Int, { description: 'The version it is at.' })
+  version!: number;
+}
+
+@ObjectType({ implements: ErrorResult, description: 'Inventory cannot hold the new quantities; the order keeps its lines.' })
+export class UpdateRejectedError extends ErrorResult {
+  @Field(() => ID, { description: 'The order.' })
+  orderId!: string;
+
+  @Field(() => UpdateRejection, { description: 'Why, line by line.' })
+  reason!: UpdateRejection;
+}
+
 export const CreateOrderResultUnion = createUnionType({
   name: 'CreateOrderResult',
   description: 'The order as received (PENDING; inventory decides within moments), or why it was refused.',
@@ -252,6 +391,12 @@ export const CloseOrderResultUnion = createUnionType({
   name: 'CloseOrderResult',
   description: 'The order as it is now, or why it was refused.',
   types: () => [Order, UnknownOrderError, OrderStateError] as const,
+});
+
+export const UpdateOrderResultUnion = createUnionType({
+  name: 'UpdateOrderResult',
+  description: 'The order with its new lines, or with an `amendment` that is still PENDING; or why it was refused.',
+  types: () => [Order, ValidationError, UnknownOrderError, OrderStateError, OrderVersionError, UpdateRejectedError] as const,
 });
 
 @ObjectType({ description: 'An order in a list.' })
@@ -282,10 +427,57 @@ export function toCloseOrderError(
   verb: string,
 ): UnknownOrderError | OrderStateError {
   const { orderId } = result;
-  if (result.type === 'unknown-order') {
-    const message = refusals.unknownOrder(orderId);
-    return Object.assign(new UnknownOrderError(), { code: ErrorCode.UNKNOWN_ORDER, message, orderId });
+  if (result.type === 'unknown-order') return unknownOrder(orderId);
+  return result.amending ? orderAmending(orderId) : wrongStatus(orderId, result.status, verb);
+}
+
+export function toUpdateOrderResult(result: UpdateOrderResult): typeof UpdateOrderResultUnion {
+  switch (result.type) {
+    case 'updated':
+    case 'under-way':
+      return Order.of(result.order);
+    case 'invalid':
+      return ValidationError.of(result.fields);
+    case 'unknown-order':
+      return unknownOrder(result.orderId);
+    case 'refused':
+      return wrongStatus(result.orderId, result.status, 'updated');
+    case 'paid':
+      return orderPaid(result.orderId);
+    case 'amending':
+      return orderAmending(result.orderId);
+    case 'version-moved': {
+      const { orderId, version, expectedVersion } = result;
+      const message = refusals.versionMoved(orderId, version, expectedVersion);
+      return Object.assign(new OrderVersionError(), { code: ErrorCode.ORDER_VERSION_CONFLICT, message, orderId, version });
+    }
+    case 'rejected': {
+      const { orderId, reason } = result;
+      const message = refusals.updateRejected(orderId, reason.message);
+      const error = { code: ErrorCode.UPDATE_REJECTED, message, orderId, reason: UpdateRejection.of(reason) };
+      return Object.assign(new UpdateRejectedError(), error);
+    }
+    default:
+      return result satisfies never;
   }
-  const message = refusals.wrongStatus(orderId, result.status, verb);
-  return Object.assign(new OrderStateError(), { code: ErrorCode.ORDER_STATE_CONFLICT, message, orderId, status: result.status });
+}
+
+function unknownOrder(orderId: string): UnknownOrderError {
+  const message = refusals.unknownOrder(orderId);
+  return Object.assign(new UnknownOrderError(), { code: ErrorCode.UNKNOWN_ORDER, message, orderId });
+}
+
+function wrongStatus(orderId: string, status: string, verb: string): OrderStateError {
+  const message = refusals.wrongStatus(orderId, status, verb);
+  return Object.assign(new OrderStateError(), { code: ErrorCode.ORDER_STATE_CONFLICT, message, orderId, status });
+}
+
+function orderPaid(orderId: string): OrderStateError {
+  const message = refusals.paid(orderId);
+  return Object.assign(new OrderStateError(), { code: ErrorCode.ORDER_STATE_CONFLICT, message, orderId, status: 'CONFIRMED' });
+}
+
+function orderAmending(orderId: string): OrderStateError {
+  const message = refusals.amending(orderId);
+  return Object.assign(new OrderStateError(), { code: ErrorCode.UPDATE_UNDER_WAY, message, orderId, status: 'CONFIRMED' });
 }

@@ -3,6 +3,8 @@ import { type Transaction } from '../database';
 import { failpoint } from '../faults';
 import { waitingAggregates, type Outbox, type OutgoingMessage } from '../messaging';
 import { type Logger } from '../observability';
+import { takeUnansweredAmendments } from './amendmentRows';
+import { amendReservation } from './amendments';
 import { changeOrders, closingEvent, type ChangeOptions, type ChangeOutcome } from './changeOrders';
 import { giveUpClosings, takeUnanswered, type ClosingTable, type UnansweredClosing } from './closingRows';
 import { orderCreated } from './createOrder';
@@ -29,7 +31,7 @@ export interface WatchdogOptions {
 export interface Watchdog {
   /**
    * One look, now: how many orders it expired, for how many it asked inventory again and for how many accounts, and of how many
-   * closings it told again.
+   * closings and changes it told again.
    */
   look(): Promise<{ expired: number; republished: number; unpaid: number; retold: number }>;
   stop(): Promise<void>;
@@ -40,7 +42,8 @@ export interface Watchdog {
  * lost on the way: after 30 s (by default), then each time it has become twice as old. At its deadline it is cancelled as
  * EXPIRED, and whatever is or will be reserved for it is released. Accounts is asked again for payments in the same way. A closing
  * that inventory or accounts has not answered is told again, too, so that no stock stays held, and no money kept, for an order that
- * does not want it. Time is the database's; any number of watchdogs may run.
+ * does not want it; and so is a change of an order's lines, so that none hangs. Time is the database's; any number of watchdogs may
+ * run.
  */
 export function startWatchdog(options: WatchdogOptions): Watchdog {
   const { outbox, log, batchSizeMax, intervalMs } = options;
@@ -72,7 +75,8 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
     const late = await outbox.transaction(async (tx) => ({ result: await anyLate(tx), messages: [] }));
     const republished = late.isUndecided ? await askInventory() : 0;
     const unpaid = late.isUnpaid ? await askAccounts() : 0;
-    const retold = await outbox.transaction((tx) => tellAgain(tx, options));
+    const closings = await outbox.transaction((tx) => tellAgain(tx, options));
+    const retold = closings + (await outbox.transaction((tx) => askAgain(tx, options)));
     if (expired + republished + unpaid + retold > 0) {
       failpoint('watchdog.committed');
       log.warn({ expired, republished, unpaid, retold }, 'orders waited too long for an answer');
@@ -173,6 +177,23 @@ async function untold(
 function refundCommand({ orderId, customerId }: UnansweredClosing): AnyEvent {
   return { event: 'RefundPayment', order_id: orderId, customer_id: customerId };
 }
+
+/** What inventory has answered it answers the same again; what it never heard of in time it refuses. So each ends, however late. */
+async function askAgain(tx: Transaction, { changing, batchSizeMax }: WatchdogOptions) {
+  const late = await takeUnansweredAmendments(tx, batchSizeMax, ASK_AGAIN_MAX_MS);
+  const inOutbox = await waitingAggregates(
+    tx,
+    'orders',
+    late.map(({ orderId }) => orderId),
+  );
+  const messages = late
+    .filter(({ orderId }) => !inOutbox.has(orderId))
+    .map((amendment) => amendReservation(amendment, changing.newId));
+  return { result: messages.length, messages };
+}
+
+/** An hour: whoever waits for an answer since yesterday shall not wait until tomorrow once inventory is back. */
+const ASK_AGAIN_MAX_MS = 3_600_000;
 
 /** A day: no outage that stock should be held through is longer. */
 const ANSWER_LIMIT_MS = 86_400_000;

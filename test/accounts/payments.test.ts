@@ -186,6 +186,16 @@ describe('an order that is paid by balance', () => {
     });
   });
 
+  it('its quantities stand: neither RESERVED nor CONFIRMED is it updated, and the refusal tells that its price was captured', async () => {
+    const question = await reserved(await aCustomer(250), 2);
+    const orderId = idOf(question);
+    const update = () => orders.update({ orderId, items: [{ productId: product, quantity: 1 }] }, 'update');
+    expect(await update()).toEqual({ type: 'refused', orderId, status: 'RESERVED' });
+    await deliver(...(await deliver(question)));
+    expect(await update()).toEqual({ type: 'paid', orderId });
+    expect(await find(orderId)).toMatchObject({ status: 'CONFIRMED', version: 3, total: 200, items: [{ quantity: 2 }] });
+  });
+
   it('without a payment nothing of this happens: no question to accounts, no row of theirs', async () => {
     const id = await place(await aCustomer(1_000), 1, null);
     await untilAtRest();

@@ -24,6 +24,14 @@ const readOrder = `query ($id: ID!) { order(id: $id) { status total { minorUnits
   items { productId quantity unitPrice { decimal } } reason { code message lines { productId requested available code } }
   timeline { event toStatus } } }`;
 
+const updateOrder = `mutation ($input: UpdateOrderInput!) { updateOrder(input: $input) {
+  __typename
+  ... on Order { status version total { minorUnits } items { productId quantity } amendment { number status } }
+  ... on ErrorResult { code message }
+  ... on OrderStateError { status }
+  ... on UpdateRejectedError { reason { code lines { productId requested available } } }
+} }`;
+
 interface Placed {
   __typename: string;
   id: string;
@@ -128,6 +136,36 @@ describe.each(brokers)('the path of an order, broker %s', (_name, open) => {
     const items = [{ productId: await product(), quantity: 1 }];
     const order = await decided((await place({ customerId: 'CUST-1', items })).id);
     expect(order).toMatchObject({ status: 'CANCELLED', reason: { code } });
+  });
+
+  it('updates the quantities of an order: the difference moves, or an error says why not (S0.6)', async () => {
+    const [mug, pan] = [await addProduct(10), await addProduct(3)];
+    const { id } = await place({ customerId: 'C', items: [{ productId: mug.id, quantity: 4 }] });
+    await decided(id);
+    const update = async (...items: { productId?: number; sku?: string; quantity: number }[]) =>
+      (await house.ask<{ updateOrder: object }>(updateOrder, { input: { orderId: id, items } })).updateOrder;
+    expect(await update({ productId: mug.id, quantity: 6 }, { sku: pan.sku, quantity: 2 })).toMatchObject({
+      ...{ __typename: 'Order', status: 'CONFIRMED', version: 3, total: { minorUnits: 8 * 1_999 } },
+      items: [
+        { productId: mug.id, quantity: 6 },
+        { productId: pan.id, quantity: 2 },
+      ],
+      amendment: { number: 1, status: 'APPLIED' },
+    });
+    expect([await stockOf(mug.id), await stockOf(pan.id)]).toMatchObject([{ reserved: 6 }, { reserved: 2 }]);
+    expect(await update({ productId: mug.id, quantity: 1 }, { productId: pan.id, quantity: 4 })).toMatchObject({
+      ...{ __typename: 'UpdateRejectedError', code: 'UPDATE_REJECTED' },
+      reason: { code: 'INSUFFICIENT_STOCK', lines: [{ productId: pan.id, requested: 4, available: 3 }] },
+    });
+    expect([await stockOf(mug.id), await stockOf(pan.id)]).toMatchObject([{ reserved: 6 }, { reserved: 2 }]);
+    expect(await update({ productId: pan.id, quantity: 0 })).toMatchObject({ version: 4, items: [{ productId: mug.id }] });
+    expect((await read(id))!.timeline.map(({ event }) => event)).toEqual([
+      ...['OrderCreated', 'StockReserved', 'StockAmended', 'StockAmended'],
+    ]);
+    await house.ask(`mutation { fulfilOrder(orderId: "${id}") { ... on Order { status } } }`);
+    expect(await update({ productId: mug.id, quantity: 1 })).toMatchObject({
+      ...{ __typename: 'OrderStateError', code: 'ORDER_STATE_CONFLICT', status: 'FULFILLED' },
+    });
   });
 
   it('cancel releases, fulfil takes out of the stock', async () => {

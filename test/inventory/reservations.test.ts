@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { type EventOf } from '../../src/contracts';
 import { type Database, type Transaction } from '../../src/database';
 import { type InventoryContext, reconcile } from '../../src/inventory';
+import { amendReservation } from '../../src/inventory/amendReservation';
 import { commitReservation, releaseReservation } from '../../src/inventory/closeReservation';
 import { reserveStock, reserveStockAtOnce } from '../../src/inventory/reserveStock';
 import { type IncomingMessage, type Outbox } from '../../src/messaging';
@@ -219,6 +220,153 @@ describe('commitReservation', () => {
     await reserve(anOrderCreated('ORD-f2', [product, 1]));
     await expect(fulfil('ORD-f2')).rejects.toThrow('its reservation is REJECTED');
     await expect(fulfil('ORD-f3')).rejects.toThrow('its reservation does not exist');
+  });
+});
+
+describe('amendReservation', () => {
+  const asking = (order_id: string, amendment: number, lines: [number, number][], more: { decide_before?: string } = {}) =>
+    incoming<'AmendReservation'>({
+      ...{ event: 'AmendReservation', order_id, amendment, ...more },
+      items: lines.map(([product_id, quantity]) => ({ product_id, quantity })),
+    });
+  const amend = (...batch: ReturnType<typeof asking>[]) => handle(outbox, (tx) => amendReservation(uuidv7)(tx, batch));
+
+  it('amended: only the difference moves, up, down, on and off the order; answers as the contract says (S0.6)', async () => {
+    const [a, b] = [await aProduct(inventory, 5), await aProduct(inventory, 5)];
+    await reserve(anOrderCreated('ORD-a1', [a, 2]));
+    const [up] = await amend(
+      asking('ORD-a1', 1, [
+        [a, 4],
+        [b, 1],
+      ]),
+    );
+    expect(JSON.stringify(up)).toBe(
+      `{"event":"StockAmended","order_id":"ORD-a1","amendment":1,"items":[{"product_id":${a},"quantity":4,"unit_price":1999},{"product_id":${b},"quantity":1,"unit_price":1999}]}`,
+    );
+    expect([await stockOf(a), await stockOf(b)]).toEqual([
+      [5, 4, 1],
+      [5, 1, 4],
+    ]);
+    await amend(asking('ORD-a1', 2, [[b, 3]]));
+    expect([await stockOf(a), await stockOf(b)]).toEqual([
+      [5, 0, 5],
+      [5, 3, 2],
+    ]);
+    const moved = await database.movement.findMany({ where: { orderId: 'ORD-a1' }, orderBy: { id: 'asc' } });
+    expect(moved.map(({ productId, kind, amendment, reservedDelta }) => [productId, kind, amendment, reservedDelta])).toEqual([
+      ...[
+        [a, 'RESERVE', 0, 2],
+        [a, 'AMEND', 1, 2],
+        [b, 'AMEND', 1, 1],
+        [a, 'AMEND', 2, -4],
+        [b, 'AMEND', 2, 2],
+      ],
+    ]);
+    await fulfil('ORD-a1');
+    expect([await stockOf(a), await stockOf(b)]).toEqual([
+      [5, 0, 5],
+      [2, 0, 2],
+    ]);
+  });
+
+  it('rejected: nothing moves of any line, and it stays rejected when there is stock again (S0.6)', async () => {
+    const [plenty, short] = [await aProduct(inventory, 9), await aProduct(inventory, 2)];
+    await reserve(anOrderCreated('ORD-a2', [plenty, 1], [short, 1]));
+    const [answer] = await amend(
+      asking('ORD-a2', 1, [
+        [plenty, 5],
+        [short, 3],
+      ]),
+    );
+    expect(JSON.stringify(answer)).toBe(
+      `{"event":"AmendmentRejected","order_id":"ORD-a2","amendment":1,"code":"INSUFFICIENT_STOCK","reason":"Insufficient stock","items":[{"product_id":${short},"requested":3,"available":2,"code":"INSUFFICIENT_STOCK"}]}`,
+    );
+    await inventory.adjustStock({ product: { id: short }, delta: 9, reason: 'RECEIVED' }, 'test');
+    expect(
+      await amend(
+        asking('ORD-a2', 1, [
+          [plenty, 5],
+          [short, 3],
+        ]),
+      ),
+    ).toEqual([answer]);
+    expect([await stockOf(plenty), await stockOf(short)]).toEqual([
+      [9, 1, 8],
+      [11, 1, 10],
+    ]);
+  });
+
+  it('repeated: ten copies in one batch and ten in ten transactions move once and are each answered the same', async () => {
+    const product = await aProduct(inventory, 50);
+    await reserve(anOrderCreated('ORD-a3', [product, 2]));
+    const copies = Array.from({ length: 10 }, () => asking('ORD-a3', 1, [[product, 7]]));
+    const together = await amend(...copies);
+    const apart = (await Promise.all(copies.map((copy) => amend(copy)))).flat();
+    expect(new Set([...together, ...apart].map((answer) => JSON.stringify(answer))).size).toBe(1);
+    expect(await stockOf(product)).toEqual([50, 7, 43]);
+  });
+
+  it('of an order that holds nothing: refused once and for all, also by ten workers at once', async () => {
+    const product = await aProduct(inventory, 5);
+    await cancel('ORD-a4');
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => amend(asking('ORD-a4', 1, [[product, 1]]), asking('ORD-nobody', 1, [[product, 1]]))),
+    );
+    expect(new Set(answers.flat().map((answer) => answer.event === 'AmendmentRejected' && answer.code))).toEqual(
+      new Set(['NOT_HELD']),
+    );
+    await reserve(anOrderCreated('ORD-nobody', [product, 2]));
+    expect(await amend(asking('ORD-nobody', 1, [[product, 1]]))).toMatchObject([{ code: 'NOT_HELD' }]);
+    expect(await stockOf(product)).toEqual([5, 2, 3]);
+  });
+
+  it('late: refused as EXPIRED by the clock of the database, unless it was answered in time', async () => {
+    const product = await aProduct(inventory, 5);
+    await reserve(anOrderCreated('ORD-a5', [product, 2]));
+    const late = { decide_before: new Date(Date.now() - 60_000).toISOString() };
+    await amend(asking('ORD-a5', 1, [[product, 3]]));
+    expect(await amend(asking('ORD-a5', 1, [[product, 3]], late))).toMatchObject([{ event: 'StockAmended' }]);
+    expect(await amend(asking('ORD-a5', 2, [[product, 4]], late))).toMatchObject([{ code: 'EXPIRED' }]);
+    expect(await stockOf(product)).toEqual([5, 3, 2]);
+  });
+
+  it('an order asked for again is answered with what it holds now', async () => {
+    const product = await aProduct(inventory, 5);
+    await reserve(anOrderCreated('ORD-a6', [product, 2]));
+    await amend(asking('ORD-a6', 1, [[product, 4]]));
+    expect(await reserve(anOrderCreated('ORD-a6', [product, 2]))).toEqual([
+      { event: 'StockReserved', order_id: 'ORD-a6', items: [{ product_id: product, quantity: 4, unit_price: 1_999 }] },
+    ]);
+  });
+
+  it('a race of changes, cancels and new orders for 30 units ends with nothing oversold, nothing leaked and no deadlock', async () => {
+    const products = [await aProduct(inventory, 30), await aProduct(inventory, 1_000)];
+    const ids = Array.from({ length: 20 }, (_, index) => `ORD-ar-${index}`);
+    await Promise.all(ids.map((id) => reserve(anOrderCreated(id, [products[0]!, 1], [products[1]!, 1]))));
+    const before = await deadlocks();
+    await Promise.all(
+      ids.flatMap((id, index) => [
+        amend(
+          asking(id, 1, [
+            [products[1]!, 2],
+            [products[0]!, 3],
+          ]),
+        ).then(() => amend(asking(id, 2, [[products[1]!, 3]]))),
+        amend(
+          asking(id, 1, [
+            [products[1]!, 2],
+            [products[0]!, 3],
+          ]),
+        ),
+        reserve(anOrderCreated(`${id}-new`, [products[0]!, 1])),
+        ...(index % 2 === 0 ? [cancel(id)] : []),
+      ]),
+    );
+    await Promise.all(ids.map((id) => amend(asking(id, 3, [[products[1]!, 1]]))));
+    expect(await deadlocks()).toBe(before);
+    // What is left: one unit of the second product for each order that was not cancelled, and the new orders that found stock.
+    expect((await stockOf(products[1]!))[1]).toBe(10);
+    expect((await stockOf(products[0]!))[1]).toBeLessThanOrEqual(20);
   });
 });
 

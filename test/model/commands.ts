@@ -5,7 +5,19 @@ import fc from 'fast-check';
 import { type AnyEvent } from '../../src/contracts';
 import { PoisonMessage } from '../../src/messaging';
 import { type Shop } from './shop';
-import { adjust, cancel, deliver, expire, fulfil, type ModelOrder, type ShopModel } from './shopModel';
+import {
+  adjust,
+  aModelOrder,
+  cancel,
+  deliver,
+  expire,
+  fulfil,
+  inWords,
+  update,
+  type ModelLine,
+  type ModelOrder,
+  type ShopModel,
+} from './shopModel';
 
 /** The model, and what was said: the post is what is not yet delivered, or will be once more. */
 export interface Expectation extends ShopModel {
@@ -27,6 +39,8 @@ type Said = string[] | null;
 export function everyCommand(products: number): fc.Arbitrary<Command>[] {
   const number = fc.nat({ max: 1_000 });
   const line = fc.record({ product: fc.nat({ max: products - 1 }), quantity: fc.integer({ min: 1, max: 4 }) });
+  const quantity = fc.record({ product: fc.nat({ max: products - 1 }), quantity: fc.nat({ max: 4 }) });
+  const quantities = fc.uniqueArray(quantity, { selector: ({ product }) => product, minLength: 1, maxLength: products });
   const lines = fc.uniqueArray(line, { selector: ({ product }) => product, minLength: 1, maxLength: products });
   return [
     lines.map(create),
@@ -36,6 +50,7 @@ export function everyCommand(products: number): fc.Arbitrary<Command>[] {
     number.map((at) => onPost('Drop', at, (post, index) => post.splice(index, 1))),
     fc.tuple(number, number).map(([from, to]) => onPost(`Swap with ${to}`, from, (post, index) => swap(post, index, to))),
     number.map((at) => onOrder('Republish', at, () => republished)),
+    ...[number, number].map((any) => fc.tuple(any, quantities).map(([at, wanted]) => updating(at, wanted))),
     number.map((at) => onOrder('Cancel', at, (order, shop, index) => told(cancel(order), shop.cancel(index)))),
     number.map((at) => onOrder('Fulfil', at, (order, shop, index) => told(fulfil(order), shop.fulfil(index)))),
     number.map((at) => onOrder('Expire', at, (order, shop, index) => told(expire(order), shop.expire(index)))),
@@ -43,12 +58,17 @@ export function everyCommand(products: number): fc.Arbitrary<Command>[] {
   ];
 }
 
+function updating(at: number, wanted: ModelLine[]): Command {
+  const name = `Update to ${JSON.stringify(wanted)}`;
+  return onOrder(name, at, (order, shop, index) => told(update(order, wanted), shop.update(index, wanted)));
+}
+
 function create(lines: ModelOrder['lines']): Command {
   return command(
     `CreateOrder ${JSON.stringify(lines)}`,
     () => true,
     async (model, shop) => {
-      model.orders.push({ status: 'PENDING', held: 'nothing', lines });
+      model.orders.push(aModelOrder(lines));
       await told(['OrderCreated'], shop.place(lines))(model, model.orders.length - 1);
       model.created.push(model.post.at(-1)!);
     },
@@ -62,7 +82,8 @@ function delivery(name: string, at: number, isAcked: boolean): Command {
     const { event, order, body } = model.post[index]!;
     if (isAcked) model.post.splice(index, 1);
     // Nobody consumes the other events.
-    if (deliver[event]) await told(deliver[event](model, model.orders[order]!), shop.deliver(body))(model, order);
+    const amendment = body.amendment as number;
+    if (deliver[event]) await told(deliver[event](model, model.orders[order]!, amendment), shop.deliver(body))(model, order);
   });
 }
 
@@ -122,7 +143,7 @@ function command(
     async run(model, shop) {
       await act(model, shop);
       deepStrictEqual(await shop.broken(), []);
-      const orders = model.orders.map(({ status, held }) => ({ status, held }));
+      const orders = model.orders.map(({ status, held, lines }) => ({ status, held, lines: inWords(lines) }));
       deepStrictEqual(await shop.state(), { stock: model.stock, orders });
     },
   };

@@ -35,8 +35,8 @@ function step(machine: Machine, happening: Happening): Machine {
   const trigger = triggers[happening];
   if (happening === 'Created') return { ...machine, held: machine.held === 'none' ? 'ACTIVE' : machine.held };
   if (happening === 'Released') return machine.releases > 0 ? { ...machine, held: 'RELEASED' } : machine;
-  const reason = { code: 'REQUESTED' as const, message: happening, lines: [] };
-  const decision = decide(machine.order, { orderId: 'ORD-1', trigger: trigger!, reason, lines: [] } as OrderChange);
+  const reason = { code: 'EXPIRED' as const, message: happening, lines: [] };
+  const decision = decide(machine.order, { orderId: 'ORD-1', trigger: trigger!, reason, amendment: 0, lines: [] } as OrderChange);
   const lets = decision.type === 'release' || (decision.type === 'changed' && decision.order.status === 'CANCELLED');
   return { ...machine, order: decision.order, releases: machine.releases + (lets ? 1 : 0) };
 }

@@ -10,7 +10,7 @@ import { createOrders } from '../../src/orders';
 import { changeOrders } from '../../src/orders/changeOrders';
 import { aProduct, incoming, inventoryOn } from '../support/anOrder';
 import { type Shop } from './shop';
-import { type ModelOrder } from './shopModel';
+import { inWords, type ModelOrder } from './shopModel';
 
 /** The use cases and handlers as they are, on a real Postgres, with the post in the hands of the test. */
 export async function createPostgresShop(
@@ -58,6 +58,12 @@ export async function createPostgresShop(
         orderIds.push(result.order.id);
       }),
     deliver: (body) => saying(() => handlers[body.event]!(body)),
+    // Whoever delivers the post cannot wait for the answer.
+    update: (order, quantities) =>
+      saying(() => {
+        const items = quantities.map(({ product, quantity }) => ({ productId: productIds[product]!, quantity }));
+        return orders.update({ orderId: orderIds[order]!, items }, 'model', AbortSignal.abort());
+      }),
     cancel: (order) => saying(() => orders.cancel(orderIds[order]!)),
     fulfil: (order) => saying(() => orders.fulfil(orderIds[order]!)),
     expire: (order) =>
@@ -91,13 +97,20 @@ function handlersOf(outbox: Record<'orders' | 'inventory', Outbox>, ...tables: R
 async function stateOf(database: Database, productIds: number[], orderIds: string[]) {
   const [stock, orders, reservations] = await Promise.all([
     database.stock.findMany({ where: { productId: { in: productIds } }, orderBy: { productId: 'asc' } }),
-    database.order.findMany({ where: { id: { in: orderIds } }, select: { id: true, status: true } }),
+    database.order.findMany({ where: { id: { in: orderIds } }, select: { id: true, status: true, items: true } }),
     database.reservation.findMany({ where: { orderId: { in: orderIds } }, select: { orderId: true, status: true } }),
   ]);
   const held = (id: string): ModelOrder['held'] => reservations.find((row) => row.orderId === id)?.status ?? 'nothing';
+  const linesOf = (id: string) =>
+    orders
+      .find((row) => row.id === id)!
+      .items.map(({ productId, quantity }) => ({ product: productIds.indexOf(productId), quantity }));
   return {
     stock: stock.map(({ onHand, reserved }) => ({ onHand, reserved })),
-    orders: orderIds.map((id) => ({ status: orders.find((row) => row.id === id)!.status, held: held(id) })),
+    orders: orderIds.map((id) => ({
+      ...{ status: orders.find((row) => row.id === id)!.status, held: held(id) },
+      lines: inWords(linesOf(id)),
+    })),
   };
 }
 

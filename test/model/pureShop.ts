@@ -2,50 +2,68 @@ import { strictEqual } from 'node:assert/strict';
 
 import { type AnyEvent } from '../../src/contracts';
 import { PoisonMessage } from '../../src/messaging';
-import { decide, transitions, type Order, type OrderChange, type OrderTrigger } from '../../src/orders/order';
-import { decideReservations, mergeWish, type Stock, type WishedLine } from '../../src/inventory/stock';
+import {
+  amendLines,
+  coversExactly,
+  decide,
+  mergeLines,
+  transitions,
+  type Order,
+  type OrderChange,
+  type OrderTrigger,
+} from '../../src/orders/order';
+import { decideAmendments } from '../../src/inventory/amendment';
+import { decideReservations, mergeWish, type HeldLine, type Stock } from '../../src/inventory/stock';
 import { type Shop } from './shop';
-import { type ModelOrder } from './shopModel';
+import { inWords, type ModelLine, type ModelOrder } from './shopModel';
 
 interface Reservation {
   status: Exclude<ModelOrder['held'], 'nothing'>;
-  lines: WishedLine[];
+  lines: HeldLine[];
+  answer?: AnyEvent;
+}
+
+interface Update {
+  lines: Order['lines'];
   answer?: AnyEvent;
 }
 
 /** The pure rules, with the smallest books around them that they can work on. */
 export function createPureShop(units: number[]): Shop {
   const orders: Order[] = [];
+  const updates = new Map<string, Update[]>();
   const reservations = new Map<string, Reservation>();
   const stock = new Map(units.map((onHand, productId): [number, Stock] => [productId, aStock(productId, onHand)]));
 
-  const change = (orderId: string, trigger: OrderTrigger): AnyEvent[] => {
+  const change = (orderId: string, trigger: OrderTrigger, amendment = 0): AnyEvent[] => {
     const index = orders.findIndex((order) => order.id === orderId);
     const before = orders[index]!;
-    const reason = { code: 'REQUESTED' as const, message: trigger, lines: [] };
-    const decision = decide(before, { orderId, trigger, reason, lines: [] } as OrderChange);
+    const reason = { code: 'EXPIRED' as const, message: trigger, lines: [] };
+    const lines = (updates.get(orderId)?.[amendment - 1]?.lines ?? []).map((line) => ({ ...line, unitPrice: 100 }));
+    const decision = decide(before, { orderId, trigger, reason, amendment, lines } as OrderChange);
     orders[index] = decision.order;
     if (decision.type === 'release') return [saying('OrderCancelled', orderId)];
     if (decision.type !== 'changed') return [];
     strictEqual(decision.order.status, transitions[before.status][trigger]);
+    if (trigger === 'StockAmended') return [saying('OrderUpdated', orderId)];
     return [saying(`Order${capitalised(decision.order.status)}`, orderId)];
   };
 
-  const move = (lines: WishedLine[], onHand: number, reserved: number) => {
+  const move = (lines: HeldLine[], onHand: number, reserved: number) => {
     for (const { productId, quantity } of lines) {
       const row = stock.get(productId)!;
       stock.set(productId, { ...row, onHand: row.onHand + onHand * quantity, reserved: row.reserved + reserved * quantity });
     }
   };
 
-  const heard: Partial<Record<AnyEvent['event'], (orderId: string) => AnyEvent[]>> = {
+  const heard: Partial<Record<AnyEvent['event'], (orderId: string, amendment: number) => AnyEvent[]>> = {
     OrderCreated(orderId) {
       const known = reservations.get(orderId);
       if (known) return [known.status === 'RELEASED' ? saying('StockReleased', orderId) : known.answer!];
       const [decision] = decideReservations(stock, [mergeWish(orderId, orders[numberOf(orderId)]!.lines)]);
       const isReserved = decision!.type === 'reserved';
       const answer = saying(isReserved ? 'StockReserved' : 'StockRejected', orderId);
-      const lines = isReserved ? decision!.lines.map(({ productId, quantity }: WishedLine) => ({ productId, quantity })) : [];
+      const lines = decision!.type === 'reserved' ? decision!.lines : [];
       reservations.set(orderId, { status: isReserved ? 'ACTIVE' : 'REJECTED', lines, answer });
       move(lines, 0, 1);
       return [answer];
@@ -66,17 +84,45 @@ export function createPureShop(units: number[]): Shop {
       held.status = 'COMMITTED';
       return [saying('StockCommitted', orderId)];
     },
+    AmendReservation(orderId, number) {
+      const asked = updates.get(orderId)![number - 1]!;
+      asked.answer ??= amend(orderId, number, asked.lines);
+      return [asked.answer];
+    },
     StockReleased: () => [],
     StockCommitted: () => [],
   };
 
+  const amend = (orderId: string, number: number, lines: Order['lines']): AnyEvent => {
+    const reservation = reservations.get(orderId)!;
+    const held = { isActive: reservation.status === 'ACTIVE', lines: reservation.lines, lastNumber: number - 1 };
+    const amendment = { ...mergeWish(orderId, lines), number, isLate: false };
+    const [decision] = decideAmendments(stock, new Map([[orderId, held]]), [amendment]);
+    if (decision!.type === 'rejected') return { ...saying('AmendmentRejected', orderId), amendment: number };
+    for (const { productId, units } of decision!.differences) move([{ productId, quantity: units, unitPrice: 0 }], 0, 1);
+    reservation.lines = decision!.lines;
+    return { ...saying('StockAmended', orderId), amendment: number };
+  };
+
   const acts: Acts = {
     place(lines) {
-      const ordered = lines.map(({ product, quantity }) => ({ productId: product, quantity }));
-      orders.push(anOrder(`ORD-${orders.length}`, ordered));
+      orders.push(anOrder(`ORD-${orders.length}`, mergeLines(lines.map(toLine))));
       return [saying('OrderCreated', orders.at(-1)!.id)];
     },
-    deliver: ({ event, order_id }) => heard[event]?.(order_id as string) ?? change(order_id as string, event as OrderTrigger),
+    deliver({ event, order_id, amendment }) {
+      const [orderId, number] = [order_id as string, amendment as number];
+      return heard[event]?.(orderId, number) ?? change(orderId, event as OrderTrigger, number);
+    },
+    update(order, quantities) {
+      const before = orders[order]!;
+      const lines = amendLines(before.lines, quantities.map(toLine));
+      const isAsked = decide(before, { orderId: before.id, trigger: 'AmendOrder' }).type === 'ask' && !before.amending;
+      if (!isAsked || lines.length === 0 || coversExactly(before.lines, lines)) return [];
+      const asked = [...(updates.get(before.id) ?? []), { lines }];
+      updates.set(before.id, asked);
+      orders[order] = { ...before, amending: asked.length };
+      return [{ ...saying('AmendReservation', before.id), amendment: asked.length }];
+    },
     cancel: (order) => change(`ORD-${order}`, 'CancelOrder'),
     fulfil: (order) => change(`ORD-${order}`, 'FulfilOrder'),
     expire: (order) => change(`ORD-${order}`, 'ExpireOrder'),
@@ -86,7 +132,10 @@ export function createPureShop(units: number[]): Shop {
     },
     state: () => ({
       stock: [...stock.values()].map(({ onHand, reserved }) => ({ onHand, reserved })),
-      orders: orders.map(({ id, status }) => ({ status, held: reservations.get(id)?.status ?? 'nothing' })),
+      orders: orders.map(({ id, status, lines }) => ({
+        ...{ status, held: reservations.get(id)?.status ?? 'nothing' },
+        lines: inWords(lines.map(({ productId: product, quantity }) => ({ product, quantity }))),
+      })),
     }),
     broken: () => [...stock.values()].flatMap((row) => brokenOf(row, [...reservations.values()])),
   };
@@ -120,6 +169,7 @@ function anOrder(id: string, lines: Order['lines']): Order {
   return { id, customerId: 'CUST-1', status: 'PENDING', payment: 'NONE', ...envelope, lines };
 }
 
+const toLine = ({ product, quantity }: ModelLine) => ({ productId: product, quantity });
 const numberOf = (orderId: string) => Number(orderId.slice('ORD-'.length));
 const saying = (event: string, order_id: string) => ({ event, order_id }) as AnyEvent;
 const capitalised = (word: string) => word[0] + word.slice(1).toLowerCase();

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 
 import {
+  amendLines,
+  changeInWords,
   coversExactly,
   decide,
   mergeLines,
@@ -18,6 +20,7 @@ const statuses: OrderStatus[] = ['PENDING', 'RESERVED', 'CONFIRMED', 'FULFILLED'
 const triggers: OrderTrigger[] = [
   ...(['StockReserved', 'StockRejected', 'CancelOrder', 'ExpireOrder', 'FulfilOrder'] as const),
   ...(['PaymentCaptured', 'PaymentDeclined', 'PaymentRefunded'] as const),
+  ...(['AmendOrder', 'StockAmended', 'AmendmentRejected'] as const),
 ];
 
 const anOrder = (status: OrderStatus, payment: Order['payment'] = 'NONE'): Order => ({
@@ -26,24 +29,42 @@ const anOrder = (status: OrderStatus, payment: Order['payment'] = 'NONE'): Order
 });
 
 const aChange = (trigger: OrderTrigger): OrderChange => {
-  const reason = { code: 'REQUESTED' as const, message: 'changed my mind', lines: [] };
-  return { orderId: 'ORD-1', trigger, reason, amount: 10, lines: [{ productId: 1, quantity: 2, unitPrice: 5 }] };
+  const reason = { code: 'EXPIRED' as const, message: 'changed my mind', lines: [] };
+  const lines = [{ productId: 1, quantity: 2, unitPrice: 5 }];
+  return { orderId: 'ORD-1', trigger, reason, amount: 10, amendment: 7, lines };
 };
 
 describe('the transition table', () => {
   const expected: Record<OrderStatus, string[]> = {
-    PENDING: ['CONFIRMED', 'CANCELLED', 'CANCELLED', 'CANCELLED', 'refused', 'ignored', 'ignored', 'ignored'],
-    RESERVED: ['ignored', 'ignored', 'CANCELLED', 'void', 'refused', 'CONFIRMED', 'CANCELLED', 'CANCELLED'],
-    CONFIRMED: ['ignored', 'ignored', 'CANCELLED', 'ignored', 'FULFILLED', 'ignored', 'ignored', 'ignored'],
-    FULFILLED: ['ignored', 'ignored', 'refused', 'ignored', 'already', 'ignored', 'ignored', 'ignored'],
-    CANCELLED: ['release', 'ignored', 'already', 'ignored', 'refused', 'refund', 'ignored', 'ignored'],
+    PENDING: [
+      ...['CONFIRMED', 'CANCELLED', 'CANCELLED', 'CANCELLED', 'refused'],
+      ...['ignored', 'ignored', 'ignored', 'refused', 'ignored', 'ignored'],
+    ],
+    RESERVED: [
+      ...['ignored', 'ignored', 'CANCELLED', 'void', 'refused'],
+      ...['CONFIRMED', 'CANCELLED', 'CANCELLED', 'refused', 'ignored', 'ignored'],
+    ],
+    CONFIRMED: [
+      ...['ignored', 'ignored', 'CANCELLED', 'ignored', 'FULFILLED'],
+      ...['ignored', 'ignored', 'ignored', 'ask', 'CONFIRMED', 'keep'],
+    ],
+    FULFILLED: [
+      ...['ignored', 'ignored', 'refused', 'ignored', 'already'],
+      ...['ignored', 'ignored', 'ignored', 'refused', 'ignored', 'ignored'],
+    ],
+    CANCELLED: [
+      ...['release', 'ignored', 'already', 'ignored', 'refused'],
+      ...['refund', 'ignored', 'ignored', 'refused', 'ignored', 'ignored'],
+    ],
   };
+  /** An answer to an amendment is one to the amendment under way. */
+  const amending = (trigger: OrderTrigger) => (/^(Stock)?Amend(ed|ment)/.test(trigger) ? { amending: 7 } : {});
   const pairs = statuses.flatMap((status) =>
     triggers.map((trigger, index) => [status, trigger, expected[status][index]!] as const),
   );
 
   it.each(pairs)('%s × %s is %s', (status, trigger, outcome) => {
-    const decision = decide(anOrder(status), aChange(trigger));
+    const decision = decide({ ...anOrder(status), ...amending(trigger) }, aChange(trigger));
     expect(decision.type === 'changed' ? decision.order.status : decision.type).toBe(outcome);
   });
 
@@ -54,18 +75,22 @@ describe('the transition table', () => {
     }
   });
 
-  it.each(pairs)(
-    'with a payment %s × %s is the same, but that stock reserved is not yet confirmed',
-    (status, trigger, outcome) => {
-      const isReserved = status === 'PENDING' && trigger === 'StockReserved';
-      const decision = decide(anOrder(status, 'BALANCE'), aChange(trigger));
-      expect(decision.type === 'changed' ? decision.order.status : decision.type).toBe(isReserved ? 'RESERVED' : outcome);
-    },
-  );
+  /** Stock reserved is not yet confirmed, and a price that was taken stands. */
+  const otherwiseWhenPaid: Record<string, string> = {
+    'PENDING StockReserved': 'RESERVED',
+    'CONFIRMED AmendOrder': 'refused',
+    'CONFIRMED StockAmended': 'ignored',
+    'CONFIRMED AmendmentRejected': 'ignored',
+  };
+  it.each(pairs)('with a payment %s × %s is the same, but for the reservation and the amendments', (status, trigger, outcome) => {
+    const decision = decide({ ...anOrder(status, 'BALANCE'), ...amending(trigger) }, aChange(trigger));
+    const expectedOutcome = otherwiseWhenPaid[`${status} ${trigger}`] ?? outcome;
+    expect(decision.type === 'changed' ? decision.order.status : decision.type).toBe(expectedOutcome);
+  });
 
   it('counts a version for each change and none for anything else', () => {
     for (const [status, trigger] of pairs) {
-      const decision = decide(anOrder(status), aChange(trigger));
+      const decision = decide({ ...anOrder(status), ...amending(trigger) }, aChange(trigger));
       expect(decision.order.version).toBe(decision.type === 'changed' ? 4 : 3);
     }
   });
@@ -94,6 +119,25 @@ describe('the transition table', () => {
     expect(toldOf('RESERVED', 'PaymentDeclined', 'BALANCE')).toEqual(['OrderCancelled']);
     expect(toldOf('CANCELLED', 'PaymentCaptured', 'BALANCE')).toEqual(['RefundPayment']);
     expect(toldOf('RESERVED', 'ExpireOrder', 'BALANCE')).toEqual(['VoidPayment']);
+  });
+
+  it('an answer to any other amendment than the one under way is ignored', () => {
+    for (const status of statuses)
+      for (const trigger of ['StockAmended', 'AmendmentRejected'] as const)
+        for (const order of [anOrder(status), { ...anOrder(status), amending: 6 }])
+          expect(decide(order, aChange(trigger))).toEqual({ type: 'ignored', order });
+  });
+
+  it('while an amendment is under way the order is not fulfilled, and a cancel ends both', () => {
+    const order = { ...anOrder('CONFIRMED'), amending: 7 };
+    expect(decide(order, aChange('FulfilOrder'))).toEqual({ type: 'refused', order });
+    expect(decide(order, aChange('CancelOrder'))).toMatchObject({ order: { status: 'CANCELLED', amending: undefined } });
+    expect(decide(order, aChange('AmendmentRejected'))).toEqual({ type: 'keep', order: { ...order, amending: undefined } });
+    expect(
+      decide(order, { ...aChange('StockAmended'), lines: [{ productId: 9, quantity: 1, unitPrice: 5 }] } as OrderChange),
+    ).toMatchObject({
+      order: { status: 'CONFIRMED', amending: undefined, version: 4, lines: [{ productId: 9, quantity: 1 }] },
+    });
   });
 
   it('repeats without effect: the same event twice is the same as once', () => {
@@ -129,6 +173,19 @@ describe('lines', () => {
     expect(coversExactly(ordered, [{ productId: 1, quantity: 1 }])).toBe(false);
     expect(coversExactly(ordered, [{ productId: 2, quantity: 2 }])).toBe(false);
     expect(coversExactly(ordered, [])).toBe(false);
+  });
+
+  it('amends: named products get their quantity, 0 takes them off, others stay, new ones are added, in order', () => {
+    const lines = [
+      { productId: 1, quantity: 2 },
+      { productId: 3, quantity: 1 },
+    ];
+    const to = (...pairs: [number, number][]) => pairs.map(([productId, quantity]) => ({ productId, quantity }));
+    expect(amendLines(lines, to([1, 5]))).toEqual(to([1, 5], [3, 1]));
+    expect(amendLines(lines, to([3, 0], [2, 4]))).toEqual(to([1, 2], [2, 4]));
+    expect(amendLines(lines, to([1, 0], [3, 0]))).toEqual([]);
+    expect(changeInWords(lines, amendLines(lines, to([3, 0], [2, 4])))).toBe('product 2: 0 → 4; product 3: 1 → 0');
+    expect(changeInWords(lines, lines)).toBe('');
   });
 
   it('totals in whole minor units', () => {

@@ -263,6 +263,140 @@ describe('cancel and fulfil', () => {
   });
 });
 
+describe('updateOrder', () => {
+  const atOnce = AbortSignal.abort();
+  const update = (orderId: string, quantity: number, more: { expectedVersion?: number } = {}) =>
+    orders.update({ orderId, items: [{ productId: 1, quantity }], ...more }, 'update-1', atOnce);
+  const heard = (body: EventOf<'StockAmended'> | EventOf<'AmendmentRejected'>) => {
+    const handlers = stockReplyHandlers({ newId: uuidv7, tellAgainAfterMs: 30_000 }, () => undefined);
+    return handle(outbox, (tx) => handlers[body.event]!(tx, [incoming(body)]));
+  };
+  const granted = (order_id: string, quantity: number, amendment = 1): EventOf<'StockAmended'> => ({
+    ...{ event: 'StockAmended', order_id, amendment, items: [{ product_id: 1, quantity, unit_price: 1_999 }] },
+  });
+  const refused = (order_id: string, amendment = 1): EventOf<'AmendmentRejected'> => ({
+    ...{ event: 'AmendmentRejected', order_id, amendment, code: 'INSUFFICIENT_STOCK', reason: 'Insufficient stock' },
+  });
+  const confirmed = async () => {
+    const { id } = await place();
+    await answer(reserved(id));
+    return id;
+  };
+  const amendmentOf = async (id: string) => (await orders.amendments([id])).get(id)!;
+
+  it('asks inventory first, and the order follows its answer: lines, price, timeline and OrderUpdated (S0.6)', async () => {
+    const id = await confirmed();
+    expect(await update(id, 5)).toMatchObject({ type: 'under-way', order: { version: 2, items: [{ quantity: 2 }] } });
+    expect((await eventsOf(id)).at(-1)).toMatchObject({
+      ...{ event: 'AmendReservation', order_id: id, amendment: 1, items: [{ product_id: 1, quantity: 5 }] },
+    });
+    expect(await heard(granted(id, 5))).toEqual([
+      {
+        ...{ event: 'OrderUpdated', order_id: id, customer_id: 'CUST-1', version: 3, total: 9_995, currency: 'EUR' },
+        items: [{ product_id: 1, quantity: 5, unit_price: 1_999 }],
+      },
+    ]);
+    expect(await find(id)).toMatchObject({
+      status: 'CONFIRMED',
+      version: 3,
+      total: 9_995,
+      items: [{ quantity: 5, unitPrice: 1_999 }],
+    });
+    expect((await orders.timelines([id])).get(id)!.at(-1)).toMatchObject({ event: 'StockAmended', detail: 'product 1: 2 → 5' });
+    expect(await amendmentOf(id)).toMatchObject({ number: 1, status: 'APPLIED', lines: [{ productId: 1, quantity: 5 }] });
+    // Late and repeated answers, to it and to the order itself, change nothing more.
+    expect([await heard(granted(id, 5)), await heard(refused(id)), await answer(reserved(id, 2))]).toEqual([[], [], []]);
+    expect(await update(id, 5)).toMatchObject({ type: 'updated', order: { version: 3 } });
+  });
+
+  it('refused by inventory: the order keeps its lines, no order.updated goes out, and it may be tried again (S0.6)', async () => {
+    const id = await confirmed();
+    await update(id, 99);
+    const before = await eventsOf(id);
+    expect(await heard(refused(id))).toEqual([]);
+    expect(await eventsOf(id)).toEqual(before);
+    expect(await find(id)).toMatchObject({ version: 2, total: 3_998, items: [{ quantity: 2 }] });
+    expect(await amendmentOf(id)).toMatchObject({ status: 'REJECTED', reason: { code: 'INSUFFICIENT_STOCK' } });
+    expect(await update(id, 99)).toMatchObject({ type: 'under-way' });
+    expect((await eventsOf(id)).at(-1)).toMatchObject({ amendment: 2 });
+  });
+
+  it('one at a time: the same again joins the one under way, another is turned away, fulfilling too', async () => {
+    const id = await confirmed();
+    const answers = await Promise.all([...Array.from({ length: 10 }, () => update(id, 5)), update(id, 6)]);
+    expect(answers.map(({ type }) => type).sort()).toEqual(['amending', ...Array<string>(10).fill('under-way')].sort());
+    expect(await database.amendment.count({ where: { orderId: id } })).toBe(1);
+    expect(await orders.fulfil(id)).toEqual({ type: 'refused', orderId: id, status: 'CONFIRMED', amending: true });
+  });
+
+  it('cancelled meanwhile: the change is overtaken, and its late answer changes nothing', async () => {
+    const id = await confirmed();
+    await update(id, 5);
+    await orders.cancel(id);
+    expect(await amendmentOf(id)).toMatchObject({ status: 'OVERTAKEN' });
+    expect([await heard(granted(id, 5)), await heard(refused(id))]).toEqual([[], []]);
+    expect(await find(id)).toMatchObject({ status: 'CANCELLED', items: [{ quantity: 2 }] });
+  });
+
+  it('an answer for other lines than were asked for is refused, and the change waits on', async () => {
+    const id = await confirmed();
+    await update(id, 5);
+    await expect(heard(granted(id, 4))).rejects.toThrow('other lines than were ordered');
+    expect(await amendmentOf(id)).toMatchObject({ status: 'PENDING' });
+  });
+
+  it.each<[string, () => Promise<unknown>, object]>([
+    ['a PENDING order', async () => update((await place()).id, 5), { type: 'refused', status: 'PENDING' }],
+    ['an unknown order', () => update('ORD-nobody', 5), { type: 'unknown-order' }],
+    ['an old version', async () => update(await confirmed(), 5, { expectedVersion: 1 }), { type: 'version-moved', version: 2 }],
+    [
+      'nothing left',
+      async () => update(await confirmed(), 0),
+      { type: 'invalid', fields: [{ path: 'items', code: 'too_small' }] },
+    ],
+    [
+      'a negative quantity',
+      async () => update(await confirmed(), -1),
+      { type: 'invalid', fields: [{ path: 'items.0.quantity' }] },
+    ],
+    ['too much', async () => update(await confirmed(), 1_001), { type: 'invalid', fields: [{ path: 'items.0.quantity' }] }],
+    ['an id with NUL', () => update('a\u0000b', 1), { type: 'invalid', fields: [{ path: 'orderId' }] }],
+  ])('refuses %s', async (_what, ask, outcome) => {
+    const before = await database.amendment.count();
+    expect(await ask()).toMatchObject(outcome);
+    expect(await database.amendment.count()).toBe(before);
+  });
+
+  it('the database refuses a second change under way by itself', async () => {
+    const id = await confirmed();
+    await update(id, 5);
+    const [row] = await database.amendment.findMany({ where: { orderId: id } });
+    const second = { ...row!, number: 2, before: [], lines: [], reasonLines: undefined };
+    await expect(database.amendment.create({ data: second })).rejects.toThrow();
+  });
+
+  it('a lost question is asked again by the watchdog, until it is answered', async () => {
+    const id = await confirmed();
+    await update(id, 5);
+    const asked = (await eventsOf(id)).at(-1);
+    await database.ordersOutbox.deleteMany();
+    await database.amendment.updateMany({ where: { orderId: { not: id } }, data: { watchAt: new Date(8.64e14) } });
+    const waited = (ms: number) => database.$executeRaw`
+      UPDATE orders.amendments SET requested_at = requested_at - ${ms} * interval '1 millisecond',
+        watch_at = watch_at - ${ms} * interval '1 millisecond' WHERE order_id = ${id}`;
+    const watchdog = orders.startWatchdog();
+    await waited(31_000);
+    expect(await watchdog.look()).toMatchObject({ retold: 1 });
+    expect(await watchdog.look()).toMatchObject({ retold: 0 });
+    expect(await eventsOf(id)).toEqual([asked]);
+    await heard(granted(id, 5));
+    await database.ordersOutbox.deleteMany();
+    await waited(3_600_000);
+    expect(await watchdog.look()).toMatchObject({ retold: 0 });
+    await watchdog.stop();
+  });
+});
+
 describe('the watchdog', () => {
   const waited = (ids: string[], ms: number) => database.$executeRaw`
     UPDATE orders.orders SET created_at = created_at - ${ms} * interval '1 millisecond', watch_at = watch_at - ${ms} * interval '1 millisecond',

@@ -3,20 +3,20 @@ import { sql, type Sql, type Transaction } from '../../src/database';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 /**
- * Two products and six orders, each at rest in another state; of two that are paid by balance one was paid, one refunded. A check is worth what it finds, so each is shown the damage that it
- * is there for, in a transaction that is rolled back.
+ * Two products and seven orders, each at rest in another state; of two that are paid by balance one was paid, one refunded. A check
+ * is worth what it finds, so each is shown the damage that it is there for, in a transaction that is rolled back.
  */
 const healthy = () => [
   sql`INSERT INTO inventory.products (id, sku, name, price_minor, currency) VALUES (1, 'A', 'A', 100, 'EUR'), (2, 'B', 'B', 100, 'EUR')`,
-  sql`INSERT INTO inventory.stock (product_id, on_hand, reserved) VALUES (1, 10, 3), (2, 0, 0)`,
+  sql`INSERT INTO inventory.stock (product_id, on_hand, reserved) VALUES (1, 10, 6), (2, 0, 0)`,
   sql`INSERT INTO orders.orders (id, customer_id, status, version, reason_code, correlation_id, currency, total_minor, payment, idempotency_key, fingerprint, deadline_at, watch_at)
       SELECT id, 'c1', status::orders.order_status, version, reason, id, 'EUR', total, payment::orders.payment_method, key, key, now(), now()
       FROM (VALUES ('confirmed', 'CONFIRMED', 2, NULL, 'k1', 200, 'NONE'), ('fulfilled', 'FULFILLED', 4, NULL, 'k2', 300, 'BALANCE'),
                    ('rejected', 'CANCELLED', 2, 'INSUFFICIENT_STOCK', 'k3', NULL, 'NONE'),
-                   ('released', 'CANCELLED', 3, 'REQUESTED', 'k4', 100, 'BALANCE'))
+                   ('released', 'CANCELLED', 3, 'REQUESTED', 'k4', 100, 'BALANCE'), ('updated', 'CONFIRMED', 3, NULL, 'k5', 300, 'NONE'))
         AS o(id, status, version, reason, key, total, payment)`,
   sql`INSERT INTO orders.order_items (order_id, product_id, quantity)
-      VALUES ('confirmed', 1, 2), ('fulfilled', 2, 3), ('rejected', 2, 1), ('released', 1, 1)`,
+      VALUES ('confirmed', 1, 2), ('fulfilled', 2, 3), ('rejected', 2, 1), ('released', 1, 1), ('updated', 1, 3)`,
   sql`INSERT INTO orders.order_history (order_id, version, event, from_status, to_status)
       SELECT id, version, event, was::orders.order_status, becomes::orders.order_status
       FROM (VALUES ('confirmed', 1, 'OrderCreated', NULL, 'PENDING'), ('confirmed', 2, 'StockReserved', 'PENDING', 'CONFIRMED'),
@@ -24,16 +24,28 @@ const healthy = () => [
                    ('fulfilled', 3, 'PaymentCaptured', 'RESERVED', 'CONFIRMED'), ('fulfilled', 4, 'FulfilOrder', 'CONFIRMED', 'FULFILLED'),
                    ('rejected', 1, 'OrderCreated', NULL, 'PENDING'), ('rejected', 2, 'StockRejected', 'PENDING', 'CANCELLED'),
                    ('released', 1, 'OrderCreated', NULL, 'PENDING'), ('released', 2, 'StockReserved', 'PENDING', 'RESERVED'),
-                   ('released', 3, 'CancelOrder', 'RESERVED', 'CANCELLED')) AS h(id, version, event, was, becomes)`,
+                   ('released', 3, 'CancelOrder', 'RESERVED', 'CANCELLED'),
+                   ('updated', 1, 'OrderCreated', NULL, 'PENDING'), ('updated', 2, 'StockReserved', 'PENDING', 'CONFIRMED'),
+                   ('updated', 3, 'StockAmended', 'CONFIRMED', 'CONFIRMED')) AS h(id, version, event, was, becomes)`,
   sql`INSERT INTO inventory.reservations (order_id, status)
       VALUES ('confirmed', 'ACTIVE'), ('fulfilled', 'COMMITTED'), ('rejected', 'REJECTED'), ('released', 'RELEASED'),
-             ('foreign', 'ACTIVE'), ('foreign-rejected', 'REJECTED')`,
+             ('foreign', 'ACTIVE'), ('foreign-rejected', 'REJECTED'), ('updated', 'ACTIVE')`,
   sql`INSERT INTO inventory.reservation_lines (order_id, product_id, quantity, unit_price_minor)
-      VALUES ('confirmed', 1, 2, 100), ('fulfilled', 2, 3, 100), ('released', 1, 1, 100), ('foreign', 1, 1, 100)`,
+      VALUES ('confirmed', 1, 2, 100), ('fulfilled', 2, 3, 100), ('released', 1, 1, 100), ('foreign', 1, 1, 100),
+             ('updated', 1, 3, 100)`,
   sql`INSERT INTO inventory.movements (product_id, kind, on_hand_delta, reserved_delta, order_id)
       VALUES (1, 'INITIAL', 10, 0, NULL), (2, 'INITIAL', 3, 0, NULL), (1, 'RESERVE', 0, 2, 'confirmed'),
              (2, 'RESERVE', 0, 3, 'fulfilled'), (2, 'COMMIT', -3, -3, 'fulfilled'),
-             (1, 'RESERVE', 0, 1, 'released'), (1, 'RELEASE', 0, -1, 'released'), (1, 'RESERVE', 0, 1, 'foreign')`,
+             (1, 'RESERVE', 0, 1, 'released'), (1, 'RELEASE', 0, -1, 'released'), (1, 'RESERVE', 0, 1, 'foreign'),
+             (1, 'RESERVE', 0, 1, 'updated')`,
+  sql`INSERT INTO inventory.movements (product_id, kind, on_hand_delta, reserved_delta, order_id, amendment)
+      VALUES (1, 'AMEND', 0, 2, 'updated', 1)`,
+  sql`INSERT INTO orders.amendments (order_id, number, status, before, lines, reason_code, correlation_id, decided_at, decide_before, watch_at)
+      SELECT 'updated', number, status::orders.amendment_status, '[{"productId":1,"quantity":1}]', '[{"productId":1,"quantity":3}]', code, 'c',
+             now(), now(), now()
+      FROM (VALUES (1, 'APPLIED', NULL), (2, 'REJECTED', 'INSUFFICIENT_STOCK')) AS a(number, status, code)`,
+  sql`INSERT INTO inventory.amendments (order_id, amendment, answer)
+      VALUES ('updated', 1, '{"event":"StockAmended"}'), ('updated', 2, '{"event":"AmendmentRejected"}')`,
   sql`INSERT INTO accounts.accounts (customer_id, balance_minor, currency) VALUES ('c1', 700, 'EUR')`,
   sql`INSERT INTO accounts.payments (order_id, customer_id, status, amount_minor, answer)
       VALUES ('fulfilled', 'c1', 'CAPTURED', 300, '{}'), ('released', 'c1', 'REFUNDED', 100, '{}')`,
@@ -60,6 +72,8 @@ const scope: AuditScope = {
     told('fulfilled', 'k2', 2, 3),
     told('rejected', 'k3', 2, 1),
     told('released', 'k4', 1, 1),
+    // As it was placed.
+    told('updated', 'k5', 1, 1),
   ],
   foreign: [
     { orderId: 'foreign', lines: [{ productId: 1, quantity: 1 }], answers: ['StockReserved', 'StockReserved'] },
@@ -71,9 +85,10 @@ const scope: AuditScope = {
     { orderId: 'released', status: 'CANCELLED' },
   ],
   heard: [
-    ...['confirmed', 'fulfilled', 'rejected', 'released'].map((orderId) => heard('OrderCreated', orderId, null)),
+    ...['confirmed', 'fulfilled', 'rejected', 'released', 'updated'].map((orderId) => heard('OrderCreated', orderId, null)),
     ...['fulfilled', 'released'].map((orderId) => heard('OrderReserved', orderId, 2)),
-    heard('OrderConfirmed', 'confirmed', 2),
+    ...['confirmed', 'updated'].map((orderId) => heard('OrderConfirmed', orderId, 2)),
+    heard('OrderUpdated', 'updated', 3),
     heard('OrderConfirmed', 'fulfilled', 3),
     heard('OrderFulfilled', 'fulfilled', 4),
     heard('OrderCancelled', 'rejected', 2),
@@ -122,6 +137,10 @@ const damages: Record<string, Damage[]> = {
         sql`DELETE FROM orders.orders WHERE id = 'rejected'`,
       ],
     },
+    {
+      what: 'an updated order began otherwise',
+      statements: [sql`UPDATE orders.amendments SET before = '[{"productId":1,"quantity":7}]' WHERE number = 1`],
+    },
     { what: 'a quantity is another', statements: [sql`UPDATE orders.order_items SET quantity = 9 WHERE order_id = 'rejected'`] },
     { what: 'a line is gone', statements: [sql`DELETE FROM orders.order_items WHERE order_id = 'rejected'`] },
     {
@@ -163,7 +182,7 @@ const damages: Record<string, Damage[]> = {
     {
       what: 'a line was reserved twice',
       statements: [
-        sql`DROP INDEX inventory.one_movement_per_order_line_and_kind`,
+        sql`DROP INDEX inventory.one_movement_per_order_line_kind_and_amendment`,
         sql`INSERT INTO inventory.movements (product_id, kind, on_hand_delta, reserved_delta, order_id) VALUES (1, 'RESERVE', 0, 2, 'confirmed')`,
       ],
     },
@@ -174,9 +193,42 @@ const damages: Record<string, Damage[]> = {
       ],
     },
     {
+      what: 'an update moved another number of units',
+      statements: [sql`UPDATE inventory.reservation_lines SET quantity = 2 WHERE order_id = 'updated'`],
+    },
+    {
       what: 'a line never moved',
       statements: [
         sql`INSERT INTO inventory.reservation_lines (order_id, product_id, quantity, unit_price_minor) VALUES ('confirmed', 2, 1, 100)`,
+      ],
+    },
+  ],
+  'every update is decided': [
+    {
+      what: 'an update hangs',
+      statements: [sql`UPDATE orders.amendments SET status = 'PENDING', decided_at = NULL WHERE number = 1`],
+    },
+  ],
+  'updates are what inventory decided': [
+    {
+      what: 'what was refused is applied',
+      statements: [sql`UPDATE orders.amendments SET status = 'APPLIED', reason_code = NULL WHERE number = 2`],
+    },
+    {
+      what: 'what was granted is rejected',
+      statements: [sql`UPDATE orders.amendments SET status = 'REJECTED', reason_code = 'EXPIRED' WHERE number = 1`],
+    },
+    {
+      what: 'nobody was asked',
+      statements: [
+        sql`INSERT INTO orders.amendments (order_id, number, status, before, lines, correlation_id, decided_at, decide_before, watch_at)
+            VALUES ('confirmed', 1, 'APPLIED', '[]', '[]', 'c', now(), now(), now())`,
+      ],
+    },
+    {
+      what: 'an update was applied twice',
+      statements: [
+        sql`INSERT INTO orders.order_history (order_id, version, event, from_status, to_status) VALUES ('updated', 4, 'StockAmended', 'CONFIRMED', 'CONFIRMED')`,
       ],
     },
   ],
@@ -293,10 +345,10 @@ const damages: Record<string, Damage[]> = {
   ],
   'counters are the sum of movements': [
     { what: 'on hand drifted', statements: [sql`UPDATE inventory.stock SET on_hand = 11 WHERE product_id = 1`] },
-    { what: 'reserved drifted', statements: [sql`UPDATE inventory.stock SET reserved = 2 WHERE product_id = 1`] },
+    { what: 'reserved drifted', statements: [sql`UPDATE inventory.stock SET reserved = 5 WHERE product_id = 1`] },
   ],
   'reserved is what reservations hold': [
-    { what: 'reserved drifted', statements: [sql`UPDATE inventory.stock SET reserved = 2 WHERE product_id = 1`] },
+    { what: 'reserved drifted', statements: [sql`UPDATE inventory.stock SET reserved = 5 WHERE product_id = 1`] },
     {
       what: 'a reservation was let go without its units',
       statements: [sql`UPDATE inventory.reservations SET status = 'RELEASED' WHERE order_id = 'foreign'`],
@@ -339,6 +391,13 @@ const damages: Record<string, Damage[]> = {
     },
   ],
   'histories are whole': [
+    {
+      what: 'a step leads nowhere and is no update',
+      statements: [
+        sql`INSERT INTO orders.order_history (order_id, version, event, from_status, to_status) VALUES ('updated', 4, 'StockReserved', 'CONFIRMED', 'CONFIRMED')`,
+        sql`UPDATE orders.orders SET version = 4 WHERE id = 'updated'`,
+      ],
+    },
     {
       what: 'a final state was left',
       statements: [

@@ -85,11 +85,11 @@ async function isStillSo(session: Session, reservations: NewReservation[], movem
   return fits && isSame && reservations.every(({ orderId }) => !session.get(session.books.reservations, orderId));
 }
 
-/** The unique index refuses a second movement of its kind for an order line, the CHECK whatever would promise more than there is. */
+/** The unique index refuses a second movement of its kind and amendment for an order line, the CHECK whatever would promise more than there is. */
 async function move(session: Session, movements: Movement[]): Promise<void> {
   const { stock, movements: journal } = session.books;
-  for (const { productId, kind, onHandDelta, reservedDelta, orderId } of movements) {
-    const key = orderId === undefined ? `${session.database.nextPosition()}` : `${orderId} ${productId} ${kind}`;
+  for (const { productId, kind, onHandDelta, reservedDelta, orderId, amendment = 0 } of movements) {
+    const key = orderId === undefined ? `${session.database.nextPosition()}` : `${orderId} ${productId} ${kind} ${amendment}`;
     if (await session.lock(journal, key)) throw sqlFault('23505');
     session.put(journal, key, { productId, kind, onHandDelta, reservedDelta, orderId: orderId ?? null });
     const row = (await session.lock(stock, String(productId)))!;

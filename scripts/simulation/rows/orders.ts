@@ -168,7 +168,7 @@ async function saveChanges(session: Session, changes: SavedChange[]): Promise<vo
     session.put(session.books.orders, order.id, {
       ...row,
       ...{ status: order.status, version: order.version, reason: 'reason' in change ? change.reason : null },
-      lines: change.trigger === 'StockReserved' ? change.lines : row.lines,
+      lines: change.trigger === 'StockReserved' || change.trigger === 'StockAmended' ? change.lines : row.lines,
       history: [...row.history, { version: order.version, event: change.trigger, from, to: order.status }],
     });
   }
