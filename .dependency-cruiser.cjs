@@ -66,6 +66,12 @@ module.exports = {
       { path: 'node_modules/@apollo' },
     ),
     rule(
+      'grpc-in-the-gateway',
+      'Only gateway/ names the gRPC libraries; contexts speak of methods in the words of src/grpc.',
+      { path: '^src/', pathNot: '^src/gateway/' },
+      { path: 'node_modules/(@grpc|grpc-health-check|protobufjs)/' },
+    ),
+    rule(
       'prisma-in-database',
       'The generated client and pg are reached through database/.',
       { path: '^src/', pathNot: '^src/(database|generated)/' },

@@ -38,15 +38,17 @@ ENV NODE_ENV=production \
     HOST=0.0.0.0 \
     PORT=4000 \
     WORKER_PORT=4000 \
+    GRPC_PORT=50052 \
     HOLDFAST_DATA=/tmp/holdfast
 WORKDIR /app
 COPY --from=packages /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY prisma/migrations ./prisma/migrations
+COPY proto ./proto
 COPY package.json LICENSE ./
 # By number, because Kubernetes can prove only of a number that it is not root. 1000 is the base image's `node`.
 USER 1000:1000
-EXPOSE 4000
+EXPOSE 4000 50052
 # Health is for the orchestrator to ask: GET /health/live and /health/ready on port 4000, of every role.
 STOPSIGNAL SIGTERM
 # No shell and no npm in between: the signal that asks for a drain reaches Node itself.

@@ -11,6 +11,7 @@ export type Config = z.infer<typeof configSchema>;
  */
 export const configSchema = z.object({
   PORT: port(4000).describe('Where GraphQL, health and metrics are served.'),
+  GRPC_PORT: port(50_052).describe('Where the gateway role serves gRPC; 0 takes a free port.'),
   HOST: z.string().default('127.0.0.1').describe('The address to listen on; 0.0.0.0 for all, as in a container.'),
   WORKER_PORT: port(0).describe('Where a process without the gateway role serves health and metrics; 0 takes a free port.'),
   HOLDFAST_DATA: z.string().min(1).default('.holdfast').describe('The folder of the embedded Postgres and the private RabbitMQ.'),

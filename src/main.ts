@@ -62,7 +62,13 @@ async function start(ground: LaidGround, { roles, seed: wantsSeed }: Options, sc
     screen.line(`roles stopped, ${broker.unsettled()} messages unsettled`);
   });
   // For the scripts beside it; with a DATABASE_URL of their own they need none.
-  if (!config.DATABASE_URL) await writeRuntime(config.HOLDFAST_DATA, { databaseUrl, brokerUrl, gatewayPort: running.port });
+  if (!config.DATABASE_URL)
+    await writeRuntime(config.HOLDFAST_DATA, {
+      databaseUrl,
+      brokerUrl,
+      gatewayPort: running.port,
+      grpcTarget: running.grpcTarget,
+    });
   printAddresses(ground, roles, running, screen);
 }
 
@@ -139,7 +145,7 @@ class UsageError extends Error {
 function printAddresses(
   { config, databaseUrl, brokerUrl, logFile }: LaidGround,
   roles: readonly RoleName[],
-  { url }: Running,
+  { url, grpcTarget }: Running,
   screen: StartScreen,
 ) {
   const isGateway = roles.includes('gateway');
@@ -149,6 +155,7 @@ function printAddresses(
       isGateway ? `${url}/graphql${config.NODE_ENV === 'production' ? '' : '   (a playground, in a browser)'}` : undefined,
     ],
     ['REST', isGateway ? `${url}/openapi.json   (describes it)` : undefined],
+    ['gRPC', grpcTarget && `${grpcTarget}   (proto/holdfast/v1)`],
     ['Health', `${url}/health`],
     ['Metrics', `${url}/metrics`],
     ['Postgres', shown(databaseUrl)],

@@ -41,7 +41,7 @@ export class Crew {
 
   private startMember(role: string, name: string, port: number): Member {
     const args = role === 'holdfast' ? ['--no-seed'] : ['--roles', role];
-    const settings = { ...this.settings, PORT: String(port), WORKER_PORT: String(port) };
+    const settings = { ...this.settings, PORT: String(port), WORKER_PORT: String(port), GRPC_PORT: '0' };
     return { ...startHoldfast({ name, folder: this.folder, args, settings }), role, port };
   }
 }

@@ -78,6 +78,7 @@ export async function createEmbeddedHoldfast(options: EmbeddedOptions): Promise<
       const { PATH, HOME } = process.env;
       const given = {
         PORT: String(port),
+        GRPC_PORT: '0',
         POSTGRES_PORT: '0',
         HOLDFAST_DATA: dataDir,
         ...(fail === undefined ? {} : { FAIL: fail }),

@@ -13,6 +13,8 @@ export interface Runtime {
   brokerUrl?: string;
   /** Where the GraphQL door listens, once it does. */
   gatewayPort?: number;
+  /** Where the gRPC door listens, as host and port. */
+  grpcTarget?: string;
 }
 
 /** What the Holdfast that runs on this data folder has written; undefined when none runs. */
@@ -21,8 +23,8 @@ export async function readRuntime(dataDir: string): Promise<Runtime | undefined>
   const stored = text === undefined ? undefined : parse(text);
   if (stored === undefined || !isAlive(stored.pid)) return undefined;
   if (stored.birth !== undefined && stored.birth !== birthOf(stored.pid)) return undefined;
-  const { pid, databaseUrl, brokerUrl, gatewayPort } = stored;
-  return { pid, databaseUrl, brokerUrl, gatewayPort };
+  const { pid, databaseUrl, brokerUrl, gatewayPort, grpcTarget } = stored;
+  return { pid, databaseUrl, brokerUrl, gatewayPort, grpcTarget };
 }
 
 /** Replaces the file whole, with this process as its owner. Mode 0600, because the URL holds the password. */

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, isIPv6, Server as NetServer } from 'node:net';
 import { type Logger } from '../observability/logger';
 import { type Metrics } from '../observability/metrics';
+import { PortInUse } from './portInUse';
 import { requestIdOf } from './requestIds';
 import { maskedMessage, sendProblem } from './respond';
 
@@ -49,17 +50,6 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     url: `http://${nameOf(host)}:${address.port}`,
     close: () => (closing ??= close({ options, server, underWay }, closeLimitMs)),
   };
-}
-
-/** Another program listens on the port that was asked for. */
-export class PortInUse extends Error {
-  readonly port: number;
-
-  constructor(port: number, host: string, variable: string) {
-    super(`Port ${port} on ${host} is in use: stop the program that holds it, or set ${variable} to a free port.`);
-    this.name = 'PortInUse';
-    this.port = port;
-  }
 }
 
 /** Keep-alive outlasts the usual 60 s of a load balancer, so that it is never us who closes a connection it is about to use. */

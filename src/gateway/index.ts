@@ -1,14 +1,10 @@
-/** The door of the gateway: HTTP for every role, GraphQL and its playground for the gateway role. */
+/** The door of the gateway: HTTP for every role; GraphQL and its playground, REST and gRPC for the gateway role. */
 export { createGraphql, type GraphqlOptions } from './graphql';
 export { errorCodes, type ErrorCode } from './graphqlErrors';
-export {
-  type HttpServer,
-  type HttpServerOptions,
-  PortInUse,
-  type RouteHandler,
-  type Routes,
-  startHttpServer,
-} from './httpServer';
+export { readDetails as readGrpcDetails } from './grpcDetails';
+export { services as grpcServices, type GrpcServer, type GrpcServerOptions, startGrpcServer } from './grpcServer';
+export { type HttpServer, type HttpServerOptions, type RouteHandler, type Routes, startHttpServer } from './httpServer';
 export { playgroundRoutes, type PlaygroundOptions } from './playground';
+export { PortInUse } from './portInUse';
 export { probeRoutes } from './probes';
 export { restRoutes, type RestOptions } from './rest';

@@ -1,11 +1,10 @@
-import { type IncomingMessage } from 'node:http';
 import { type Logger } from '../observability/logger';
 import { type RequestContext } from '../observability/requestContext';
 import { Refusal } from './requestBody';
-import { correlationIdOf } from './requestIds';
+import { correlationIdOf, type WithHeaders } from './requestIds';
 
 /** What is known of a request before anybody looks at what it wants. Throws Refusal for an Idempotency-Key that is unfit. */
-export function factsOf(request: IncomingMessage, requestId: string, log: Logger): RequestContext {
+export function factsOf(request: WithHeaders, requestId: string, log: Logger): RequestContext {
   return new RequestFacts(requestId, correlationIdOf(request, requestId), idempotencyKeyOf(request), log);
 }
 
@@ -23,7 +22,7 @@ class RequestFacts implements RequestContext {
   }
 }
 
-function idempotencyKeyOf(request: IncomingMessage): string | undefined {
+function idempotencyKeyOf(request: WithHeaders): string | undefined {
   const key = request.headers['idempotency-key'];
   if (key === undefined) return undefined;
   if (typeof key === 'string' && /^[\x21-\x7e]{1,200}$/.test(key)) return key;

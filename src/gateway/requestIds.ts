@@ -1,13 +1,17 @@
-import { type IncomingMessage } from 'node:http';
 import { v7 as uuidv7 } from 'uuid';
 
+/** Whatever has headers: a request of HTTP, or a call of gRPC. */
+export interface WithHeaders {
+  headers: Record<string, string | string[] | undefined>;
+}
+
 /** The caller's `x-request-id` where it is fit to be logged and sent back, else a new one. */
-export function requestIdOf(request: IncomingMessage): string {
+export function requestIdOf(request: WithHeaders): string {
   return fit(request.headers['x-request-id']) ?? uuidv7();
 }
 
 /** The caller's `x-correlation-id`; a request without one begins a conversation of its own. */
-export function correlationIdOf(request: IncomingMessage, requestId: string): string {
+export function correlationIdOf(request: WithHeaders, requestId: string): string {
   return fit(request.headers['x-correlation-id']) ?? requestId;
 }
 

@@ -15,6 +15,7 @@ import { latestAmendments } from './readAmendments';
 import { findOrders, listOrders, pendingOrders, readTimelines, type OrderFilter } from './readOrders';
 import { ordersRpc } from './rpc';
 import { updateOrderUseCase } from './updateOrder';
+import { watchOrderUseCase } from './watchOrder';
 import { startWatchdog, type Watchdog, type WatchdogOptions } from './watchdog';
 
 export interface OrdersOptions extends Omit<CreateOrderOptions, 'database' | 'outbox'> {
@@ -50,6 +51,7 @@ export function createOrders(options: OrdersOptions) {
     list: (filter: OrderFilter, first: number, after?: string) => listOrders(database, filter, first, after),
     timelines: (ids: string[]) => readTimelines(database, ids),
     amendments: (ids: string[]) => latestAmendments(database, ids),
+    watch: watchOrderUseCase({ database, watch }),
     pending: () => pendingOrders(database),
     /** What places and decides orders, by queue. */
     handlers: {

@@ -269,6 +269,11 @@ export function isDecided(status: OrderStatus): boolean {
   return status !== 'PENDING' && status !== 'RESERVED';
 }
 
+/** True when nothing can happen to it any more. */
+export function isFinal(status: OrderStatus): boolean {
+  return status === 'FULFILLED' || status === 'CANCELLED';
+}
+
 /** The same product ordered in two lines is one line of both quantities; lines come out by product id. */
 export function mergeLines(lines: OrderLine[]): OrderLine[] {
   const quantities = new Map<number, number>();

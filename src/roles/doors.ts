@@ -2,16 +2,24 @@ import { buildSchema, type ClassType } from 'type-graphql';
 
 import { AccountResolver } from '../accounts';
 import { rpcs } from '../contracts';
-import { createGraphql, playgroundRoutes, probeRoutes, restRoutes, startHttpServer } from '../gateway';
-import { productEndpoints, ProductResolver, type InventoryContext } from '../inventory';
+import {
+  createGraphql,
+  playgroundRoutes,
+  probeRoutes,
+  restRoutes,
+  startGrpcServer,
+  startHttpServer,
+  type GrpcServer,
+} from '../gateway';
+import { productEndpoints, productMethods, ProductResolver, type InventoryContext } from '../inventory';
 import { NotificationResolver } from '../notifications';
 import { DeadLetterResolver } from '../operations';
-import { orderEndpoints, OrderResolver } from '../orders';
+import { orderEndpoints, orderMethods, OrderResolver } from '../orders';
 import { version } from '../version';
 import { type House } from './house';
 import { type RoleName } from './roleNames';
 
-/** Where this process answers HTTP: probes for every role, and for the gateway the doors of all contexts. */
+/** Where this process is spoken to: over HTTP probes for every role, and for the gateway the doors of all contexts. */
 export async function openDoors(names: readonly RoleName[], house: House) {
   const { config, log, metrics, health } = house;
   const isGateway = names.includes('gateway');
@@ -29,11 +37,30 @@ export async function openDoors(names: readonly RoleName[], house: House) {
     metrics,
     closeLimitMs: config.DRAIN_SECONDS * 1000,
   });
+  const grpc = isGateway ? await orCloses(grpcDoor(house), http) : undefined;
   const close = async () => {
-    await http.close();
+    await Promise.all([http.close(), grpc?.close()]);
     await graphql?.stop();
   };
-  return { port: http.port, url: http.url, close };
+  return { port: http.port, url: http.url, grpcTarget: grpc?.target, close };
+}
+
+/** What fails to open must not leave the door before it open. */
+async function orCloses<T>(opening: Promise<T>, before: { close(): Promise<void> }): Promise<T> {
+  try {
+    return await opening;
+  } catch (error) {
+    await before.close();
+    throw error;
+  }
+}
+
+function grpcDoor({ orders, inventory, config, health, log }: House): Promise<GrpcServer> {
+  return startGrpcServer({
+    methods: [...orderMethods(orders), ...productMethods(inventory)],
+    ...{ port: config.GRPC_PORT, host: config.HOST, messageLimitBytes: config.BODY_LIMIT_KIB * 1024 },
+    ...{ health, log, closeLimitMs: config.DRAIN_SECONDS * 1000 },
+  });
 }
 
 async function graphqlDoor(names: readonly RoleName[], house: House) {

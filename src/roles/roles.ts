@@ -25,7 +25,7 @@ export async function startRoles(names: readonly RoleName[], ground: Ground): Pr
       () => settleInHand(house),
       () => http.close(),
     );
-    return { url: http.url, port: http.port, stop };
+    return { url: http.url, port: http.port, grpcTarget: http.grpcTarget, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -36,6 +36,8 @@ export interface Running {
   /** Where this process answers HTTP. */
   url: string;
   port: number;
+  /** Where it answers gRPC; undefined without the gateway role. */
+  grpcTarget?: string;
   /** Stops in reverse order: doors first, then consumers, then what publishes. */
   stop(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
-import { PortInUse, startHttpServer } from '../../src/gateway/httpServer';
+import { startHttpServer } from '../../src/gateway/httpServer';
+import { PortInUse } from '../../src/gateway/portInUse';
 import { createLogger } from '../../src/observability/logger';
 import { createMetrics } from '../../src/observability/metrics';
 import { errorOf, startGateway } from './startGateway';

@@ -34,7 +34,7 @@ describe('docker-compose.yml', () => {
   it('S4.1 starts everything: the servers, the migrations, the products and every role, the image built on the way', () => {
     expect(roles.map(([, service]) => service.command)).toEqual(roleNames.map((name) => ['--roles', name]));
     expect(services.inventory!.deploy).toEqual({ replicas: 2 });
-    expect(services.gateway!.ports).toEqual(['127.0.0.1:4000:4000']);
+    expect(services.gateway!.ports).toEqual(['127.0.0.1:4000:4000', '127.0.0.1:50052:50052']);
     const builders = ours.filter(([, service]) => service.build !== undefined);
     expect(builders.map(([name, { build, pull_policy }]) => [name, build, pull_policy])).toEqual([['migrate', '.', 'build']]);
     expect(new Set(ours.map(([, service]) => service.image)).size).toBe(1);

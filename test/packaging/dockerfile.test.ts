@@ -62,20 +62,22 @@ describe('Dockerfile', () => {
   });
 
   it('sets only what the configuration accepts, and exposes the port it serves', () => {
-    const { HOST, PORT, WORKER_PORT, HOLDFAST_DATA, NODE_ENV } = readConfig(image.environment);
-    expect({ HOST, PORT, WORKER_PORT, NODE_ENV }).toEqual({
+    const { HOST, PORT, WORKER_PORT, GRPC_PORT, HOLDFAST_DATA, NODE_ENV } = readConfig(image.environment);
+    expect({ HOST, PORT, WORKER_PORT, GRPC_PORT, NODE_ENV }).toEqual({
       HOST: '0.0.0.0',
       PORT: image.port,
       WORKER_PORT: image.port,
+      GRPC_PORT: image.grpcPort,
       NODE_ENV: 'production',
     });
     expect(HOLDFAST_DATA).toMatch(/^\/tmp\//);
   });
 
-  it('holds the migrations where the program looks for them, beside package.json', () => {
+  it('holds the migrations and the protocol buffers where the program looks for them, beside package.json', () => {
     const own = image.copies.filter(({ from }) => from === undefined).map(({ sources, target }) => [...sources, target]);
     expect(own).toEqual([
       ['prisma/migrations', './prisma/migrations'],
+      ['proto', './proto'],
       ['package.json', 'LICENSE', './'],
     ]);
     expect(readdirSync(join(root, 'prisma/migrations'))).toContain('migration_lock.toml');
@@ -92,6 +94,7 @@ interface Stage {
   user?: string;
   stopSignal?: string;
   port?: number;
+  grpcPort?: number;
 }
 
 /** The instructions by stage; comments and line ends within an instruction are taken out first, as Docker does. */
@@ -118,7 +121,7 @@ function takeInstruction(stage: Stage, word: string, rest: string[]): void {
   if (word === 'ENTRYPOINT') stage.entrypoint = JSON.parse(all) as string[];
   if (word === 'USER') stage.user = all;
   if (word === 'STOPSIGNAL') stage.stopSignal = all;
-  if (word === 'EXPOSE') stage.port = Number(all);
+  if (word === 'EXPOSE') [stage.port, stage.grpcPort] = all.split(' ').map(Number);
 }
 
 function copyOf(words: string[]): Stage['copies'][number] {

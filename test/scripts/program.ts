@@ -57,6 +57,7 @@ export async function anOwnHoldfast(environment: Record<string, string> = {}): P
   const settings = {
     HOLDFAST_DATA: dataDir,
     PORT: '0',
+    GRPC_PORT: '0',
     POSTGRES_PORT: '0',
     NODE_ENV: 'production',
     LOG_LEVEL: 'warn',
@@ -78,7 +79,7 @@ export async function anOwnHoldfast(environment: Record<string, string> = {}): P
 
   async function start() {
     const { gatewayPort = 0, databaseUrl } = holdfast.runtime ?? {};
-    const ports = { PORT: String(gatewayPort), POSTGRES_PORT: databaseUrl ? new URL(databaseUrl).port : '0' };
+    const ports = { PORT: String(gatewayPort), GRPC_PORT: '0', POSTGRES_PORT: databaseUrl ? new URL(databaseUrl).port : '0' };
     const started = startProgram('src/main.ts', ['--no-seed'], { ...settings, ...ports, ...environment });
     program = started;
     const failed = started.ended.then(({ stderr }) => Promise.reject(new Error(`Holdfast ended: ${stderr}`)));

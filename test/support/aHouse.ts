@@ -51,7 +51,7 @@ export async function aHouse({ config = {}, broker, roles = roleNames, testDatab
   const random = () => randomInt(2 ** 32) / 2 ** 32;
   const ground: Ground = {
     ...{ database, random, newId: uuidv7, metrics: createMetrics(), health: createHealth() },
-    config: readConfig({ PORT: '0', DRAIN_SECONDS: '5', NODE_ENV: 'test', ...config }),
+    config: readConfig({ PORT: '0', GRPC_PORT: '0', DRAIN_SECONDS: '5', NODE_ENV: 'test', ...config }),
     broker: broker ?? createInProcessBroker({ random }),
     log: log ?? createLogger({ level: process.env.TEST_LOG_LEVEL ?? 'silent', name: 'test' }),
     embedded: broker === undefined || broker.name === 'in-process',

@@ -26,7 +26,7 @@ export function startHoldfast(environment: Record<string, string>, ...args: stri
   const root = join(__dirname, '..', '..');
   const program = [join(__dirname, 'runTypeScript.cjs'), join(root, 'src', 'main.ts'), ...args];
   const { PATH, HOME } = process.env;
-  const env = { PATH, HOME, PORT: '0', POSTGRES_PORT: '0', LOG_LEVEL: 'warn', ...environment };
+  const env = { PATH, HOME, PORT: '0', GRPC_PORT: '0', POSTGRES_PORT: '0', LOG_LEVEL: 'warn', ...environment };
   const child: ChildProcess = spawn(process.execPath, program, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
   const ended = closed.then(([code]) => code);

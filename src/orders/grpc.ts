@@ -1,0 +1,165 @@
+import { statusInWords, type RejectedLine } from '../contracts';
+import { GrpcRefusal, invalidArgument, type GrpcMethod, type GrpcRequest } from '../grpc';
+import { type CloseOrderResult } from './closeOrder';
+import { type OrdersContext } from './context';
+import { type CreateOrderResult } from './createOrder';
+import { type WishedItem } from './placeOrders';
+import { type OrderView } from './readOrders';
+import { refusals } from './refusals';
+import { type UpdateOrderResult } from './updateOrder';
+
+/** The gRPC door of the orders context: proto/holdfast/v1/orders.proto. */
+export function orderMethods(orders: OrdersContext): GrpcMethod[] {
+  const service = 'holdfast.v1.Orders' as const;
+  return [
+    { service, name: 'PlaceOrder', kind: 'unary', answer: (request: GrpcRequest<PlaceOrder>) => place(orders, request) },
+    { service, name: 'UpdateOrder', kind: 'unary', answer: (request: GrpcRequest<UpdateOrder>) => update(orders, request) },
+    { service, name: 'CancelOrder', kind: 'unary', answer: (request: GrpcRequest<CancelOrder>) => cancel(orders, request) },
+    { service, name: 'GetOrder', kind: 'unary', answer: ({ message }: GrpcRequest<OneOrder>) => find(orders, message.orderId) },
+    { service, name: 'WatchOrder', kind: 'stream', answers: (request: GrpcRequest<OneOrder>) => watch(orders, request) },
+  ];
+}
+
+interface OneOrder {
+  orderId: string;
+}
+
+interface PlaceOrder {
+  customerId: string;
+  items: WishedItem[];
+  idempotencyKey?: string;
+  payment?: string;
+}
+
+interface UpdateOrder extends OneOrder {
+  items: WishedItem[];
+  expectedVersion?: number;
+}
+
+interface CancelOrder extends OneOrder {
+  message?: string;
+}
+
+async function place(orders: OrdersContext, { message, context }: GrpcRequest<PlaceOrder>): Promise<object> {
+  const { customerId, items, idempotencyKey = context.idempotencyKey, payment } = message;
+  const [result] = await orders.place([{ customerId, items, idempotencyKey, payment }], context.correlationId);
+  return toPlaced(result!);
+}
+
+function toPlaced(result: CreateOrderResult): object {
+  switch (result.type) {
+    case 'placed':
+      return { order: toOrder(result.order), repeated: result.repeated };
+    case 'invalid':
+      throw invalidArgument(result.fields);
+    case 'key-conflict': {
+      const { orderId, idempotencyKey } = result;
+      const message = refusals.keyConflict(orderId, idempotencyKey);
+      throw new GrpcRefusal('ALREADY_EXISTS', 'IDEMPOTENCY_CONFLICT', message, { facts: { orderId } });
+    }
+    default:
+      return result satisfies never;
+  }
+}
+
+async function update(orders: OrdersContext, { message, context, signal }: GrpcRequest<UpdateOrder>): Promise<object> {
+  const { orderId, items, expectedVersion } = message;
+  return toUpdated(await orders.update({ orderId, items, expectedVersion }, context.correlationId, signal));
+}
+
+function toUpdated(result: UpdateOrderResult): object {
+  switch (result.type) {
+    case 'updated':
+    case 'under-way':
+      return { order: toOrder(result.order), underWay: result.type === 'under-way' };
+    case 'invalid':
+      throw invalidArgument(result.fields);
+    case 'unknown-order':
+      throw unknownOrder(result.orderId);
+    case 'refused':
+      throw wrongStatus(result.orderId, result.status, 'updated');
+    case 'paid':
+      throw paid(result.orderId);
+    case 'amending':
+      throw amending(result.orderId);
+    case 'version-moved': {
+      const { orderId, version, expectedVersion } = result;
+      const message = refusals.versionMoved(orderId, version, expectedVersion);
+      throw new GrpcRefusal('ABORTED', 'ORDER_VERSION_CONFLICT', message, { facts: { orderId, version: String(version) } });
+    }
+    case 'rejected': {
+      const { orderId, reason } = result;
+      const message = refusals.updateRejected(orderId, reason.message);
+      const violations = reason.lines.map(toViolation);
+      throw new GrpcRefusal('FAILED_PRECONDITION', reason.code, message, { violations, facts: { orderId } });
+    }
+    default:
+      return result satisfies never;
+  }
+}
+
+async function cancel(orders: OrdersContext, { message: { orderId, message } }: GrpcRequest<CancelOrder>): Promise<object> {
+  const result = await orders.cancel(orderId, message?.replaceAll('\u0000', '').slice(0, 500));
+  if (result.type !== 'done') throw closeRefusal(result);
+  return find(orders, orderId);
+}
+
+function closeRefusal(result: Exclude<CloseOrderResult, { type: 'done' }>): GrpcRefusal {
+  const { orderId } = result;
+  if (result.type === 'unknown-order') return unknownOrder(orderId);
+  return result.amending ? amending(orderId) : wrongStatus(orderId, result.status, 'cancelled');
+}
+
+async function find(orders: OrdersContext, orderId: string): Promise<object> {
+  const [view] = await orders.find([orderId]);
+  if (!view) throw unknownOrder(orderId);
+  return toOrder(view);
+}
+
+async function* watch(orders: OrdersContext, { message: { orderId }, signal }: GrpcRequest<OneOrder>): AsyncGenerator<object> {
+  let isKnown = false;
+  for await (const view of orders.watch(orderId, signal)) {
+    isKnown = true;
+    yield toOrder(view);
+  }
+  if (!isKnown && !signal.aborted) throw unknownOrder(orderId);
+}
+
+function unknownOrder(orderId: string): GrpcRefusal {
+  return new GrpcRefusal('NOT_FOUND', 'UNKNOWN_ORDER', refusals.unknownOrder(orderId), { facts: { orderId } });
+}
+
+function wrongStatus(orderId: string, status: string, verb: string): GrpcRefusal {
+  const message = refusals.wrongStatus(orderId, status, verb);
+  return new GrpcRefusal('FAILED_PRECONDITION', 'ORDER_STATE_CONFLICT', message, { facts: { orderId, status } });
+}
+
+function paid(orderId: string): GrpcRefusal {
+  const facts = { orderId, status: 'CONFIRMED' };
+  return new GrpcRefusal('FAILED_PRECONDITION', 'ORDER_STATE_CONFLICT', refusals.paid(orderId), { facts });
+}
+
+/** ABORTED, and not FAILED_PRECONDITION: the same call may succeed a moment later. */
+function amending(orderId: string): GrpcRefusal {
+  return new GrpcRefusal('ABORTED', 'UPDATE_UNDER_WAY', refusals.amending(orderId), { facts: { orderId } });
+}
+
+function toViolation({ code, product_id, requested, available }: RejectedLine) {
+  return { type: code, subject: `product ${product_id}`, description: `${requested} requested, ${available} available` };
+}
+
+function toOrder({ currency, items, total, reason, createdAt, updatedAt, status, ...same }: OrderView): object {
+  const money = (minorUnits: number | null) => (minorUnits === null ? null : { minorUnits, currency });
+  return {
+    ...same,
+    ...{ status: `ORDER_STATUS_${status}`, message: statusInWords[status], total: money(total) },
+    items: items.map((item) => ({ ...item, unitPrice: money(item.unitPrice) })),
+    reason: reason && { ...reason, lines: reason.lines.map((line) => ({ ...line, productId: line.product_id })) },
+    ...{ createdAt: toTimestamp(createdAt), updatedAt: toTimestamp(updatedAt) },
+  };
+}
+
+function toTimestamp(date: Date) {
+  const ms = date.getTime();
+  return { seconds: Math.floor(ms / 1_000), nanos: (ms % 1_000) * 1_000_000 };
+}

@@ -1,0 +1,363 @@
+import {
+  credentials,
+  type Client,
+  makeGenericClientConstructor,
+  Metadata,
+  status as codes,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import { service as healthService } from 'grpc-health-check';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { orderStatus } from '../../src/contracts';
+import { grpcServices, readGrpcDetails, startGrpcServer } from '../../src/gateway';
+import { type GrpcMethod } from '../../src/grpc';
+import { runProgram } from '../scripts/program';
+import { aHouse, type House } from '../support/aHouse';
+import { eventually } from '../support/eventually';
+
+/** The gRPC door: its methods, its refusals, its streams, its health. */
+let house: House;
+let orders: Client;
+let inventory: Client;
+let productId: number;
+
+beforeAll(async () => {
+  house = await aHouse();
+  orders = clientOf('holdfast.v1.Orders');
+  inventory = clientOf('holdfast.v1.Inventory');
+  const data = await house.ask<{ createProduct: { id: number } }>(
+    `mutation { createProduct(input: { sku: "MOUSE", name: "Mouse", price: 100, onHand: 50 }) { ... on Product { id } } }`,
+  );
+  productId = data.createProduct.id;
+});
+afterAll(async () => {
+  [orders, inventory].forEach((client) => client.close());
+  await house.drop();
+});
+
+function clientOf(service: string, target = house.grpcTarget!): Client {
+  return new (makeGenericClientConstructor(grpcServices()[service]!, service))(target, credentials.createInsecure());
+}
+
+interface Answered<T> {
+  value?: T;
+  error?: ServiceError;
+  requestId?: string;
+}
+
+type Order = { id: string; status: string; version: number; items: object[]; total: object | null; reason: object | null };
+
+/** Calls a method and gives what came back. */
+function call<T>(client: Client, method: string, message: object, metadata: Record<string, string> = {}, deadlineMs = 20_000) {
+  const given = new Metadata();
+  for (const [name, value] of Object.entries(metadata)) given.set(name, value);
+  return new Promise<Answered<T>>((resolve) => {
+    let requestId: string | undefined;
+    const methods = client as unknown as Record<
+      string,
+      (...given: unknown[]) => { on: (event: string, heard: (metadata: Metadata) => void) => void }
+    >;
+    const answer = (error: ServiceError | null, value?: T) => resolve({ error: error ?? undefined, value, requestId });
+    const under = methods[method]!(message, given, { deadline: Date.now() + deadlineMs }, answer);
+    under.on('metadata', (sent) => (requestId = sent.get('x-request-id')[0]?.toString()));
+  });
+}
+
+const place = (more: object = {}, metadata?: Record<string, string>) =>
+  call<{ order: Order; repeated: boolean }>(orders, 'PlaceOrder', { ...anOrder(), ...more }, metadata);
+const anOrder = () => ({ customerId: 'CUST-grpc', items: [{ sku: 'MOUSE', quantity: 2 }] });
+const update = (orderId: string, quantity: number, more: object = {}) =>
+  call<{ order: Order; underWay: boolean }>(orders, 'UpdateOrder', { orderId, items: [{ productId, quantity }], ...more });
+const confirmed = async () => {
+  const { id } = (await place()).value!.order;
+  await eventually(
+    async () => (await call<Order>(orders, 'GetOrder', { orderId: id })).value!.status === 'ORDER_STATUS_CONFIRMED',
+  );
+  return id;
+};
+const countOrders = () => house.database.order.count();
+const detailsOf = (error: ServiceError) => readGrpcDetails(error.metadata.get('grpc-status-details-bin')[0] as Buffer);
+
+describe('orders', () => {
+  it('places an order, moves only the difference at an update, and says why not when stock is short (S0.1, S0.6)', async () => {
+    const placed = (await place()).value!;
+    expect(placed).toMatchObject({
+      repeated: false,
+      order: { status: 'ORDER_STATUS_PENDING', total: null, items: [{ productId, quantity: 2 }] },
+    });
+    const id = await confirmed();
+    const stockOf = async () => (await call<{ reserved: number }>(inventory, 'GetProduct', { productId })).value!.reserved;
+    const before = await stockOf();
+    const more = (await update(id, 5)).value!;
+    expect(more).toMatchObject({
+      underWay: false,
+      order: { status: 'ORDER_STATUS_CONFIRMED', version: 3, total: { minorUnits: 500, currency: 'EUR' } },
+    });
+    expect(await stockOf()).toBe(before + 3);
+    const { error } = await update(id, 99);
+    expect(codes[error!.code]).toBe('FAILED_PRECONDITION');
+    expect(detailsOf(error!)).toMatchObject({
+      ErrorInfo: { reason: 'INSUFFICIENT_STOCK', domain: 'holdfast', metadata: { orderId: id } },
+      PreconditionFailure: { violations: [{ type: 'INSUFFICIENT_STOCK', subject: `product ${productId}` }] },
+    });
+    expect(await stockOf()).toBe(before + 3);
+    expect((await call<Order>(orders, 'CancelOrder', { orderId: id, message: 'changed my mind' })).value).toMatchObject({
+      ...{ status: 'ORDER_STATUS_CANCELLED', reason: { code: 'REQUESTED', message: 'changed my mind' } },
+    });
+    expect((await update(id, 1)).error).toMatchObject({ code: codes.FAILED_PRECONDITION });
+  });
+
+  it('ten times at once with one key is one order; the key with other lines exists already', async () => {
+    const before = await countOrders();
+    const answers = await Promise.all(Array.from({ length: 10 }, () => place({}, { 'idempotency-key': 'grpc-1' })));
+    expect(new Set(answers.map(({ value }) => value!.order.id)).size).toBe(1);
+    expect(answers.filter(({ value }) => value!.repeated)).toHaveLength(9);
+    expect(await countOrders()).toBe(before + 1);
+    const other = await place({ items: [{ productId, quantity: 7 }], idempotencyKey: 'grpc-1' });
+    expect([codes[other.error!.code], detailsOf(other.error!).ErrorInfo!.reason]).toEqual([
+      'ALREADY_EXISTS',
+      'IDEMPOTENCY_CONFLICT',
+    ]);
+  });
+
+  it('carries the correlation id into the events, and quotes the request id', async () => {
+    const { value, requestId } = await place({}, { 'x-request-id': 'r-1', 'x-correlation-id': 'conversation-1' });
+    expect(requestId).toBe('r-1');
+    const row = await house.database.order.findUnique({ where: { id: value!.order.id } });
+    expect(row!.correlationId).toBe('conversation-1');
+  });
+
+  it('knows a word for every status', () => {
+    const proto = readFileSync(join(__dirname, '../../proto/holdfast/v1/orders.proto'), 'utf8');
+    const words = [...proto.matchAll(/^ +(ORDER_STATUS_\w+) = \d+;$/gm)].map((match) => match[1]!);
+    expect(words.sort()).toEqual(['UNSPECIFIED', ...orderStatus.options].map((status) => `ORDER_STATUS_${status}`).sort());
+  });
+
+  it('answers before the deadline how things stand, when inventory says nothing', async () => {
+    const id = await confirmed();
+    const asked = { orderId: id, items: [{ productId, quantity: 3 }] };
+    // Whoever holds the row keeps inventory waiting.
+    await house.database.$transaction(
+      async (tx) => {
+        await tx.$queryRaw`SELECT FROM inventory.stock WHERE product_id = ${productId} FOR UPDATE`;
+        const { value } = await call<{ underWay: boolean }>(orders, 'UpdateOrder', asked, {}, 1_000);
+        expect(value).toMatchObject({ underWay: true, order: { id, version: 2 } });
+        // Asked for twice it is one change; asked for otherwise it must wait.
+        expect((await call<{ underWay: boolean }>(orders, 'UpdateOrder', asked, {}, 500)).value).toMatchObject({
+          underWay: true,
+        });
+        expect(codes[(await update(id, 4)).error!.code]).toBe('ABORTED');
+      },
+      { timeout: 30_000 },
+    );
+    expect((await update(id, 3)).value).toMatchObject({ order: { version: 3 }, underWay: false });
+  });
+});
+
+describe('WatchOrder', () => {
+  interface Watching extends AsyncIterable<Order> {
+    cancel(): void;
+    on(event: 'error', heard: (error: ServiceError) => void): void;
+    on(event: 'data', heard: (order: Order) => void): void;
+  }
+  const watch = (orderId: string): Watching =>
+    (orders as unknown as { WatchOrder: (message: object) => Watching }).WatchOrder({ orderId });
+
+  it('sends the order at once and at each change, and ends when it is final', async () => {
+    const id = await confirmed();
+    const seen: [string, number][] = [];
+    for await (const { status, version } of watch(id)) {
+      seen.push([status.replace('ORDER_STATUS_', ''), version]);
+      if (version === 2) void update(id, 3);
+      if (version === 3) void call(orders, 'CancelOrder', { orderId: id });
+    }
+    expect(seen).toEqual([
+      ['CONFIRMED', 2],
+      ['CONFIRMED', 3],
+      ['CANCELLED', 4],
+    ]);
+  });
+
+  it('200 at once are each told, and end with their clients', async () => {
+    const id = await confirmed();
+    const versions = await Promise.all(
+      Array.from({ length: 200 }, async () => {
+        const stream = watch(id);
+        stream.on('error', () => undefined);
+        return new Promise<number>((resolve) => stream.on('data', ({ version }: Order) => (stream.cancel(), resolve(version))));
+      }),
+    );
+    expect(new Set(versions)).toEqual(new Set([2]));
+  });
+
+  it('of nobody’s order is NOT_FOUND', async () => {
+    const failed = await new Promise<ServiceError>((resolve) => watch('ORD-nobody').on('error', resolve));
+    expect([codes[failed.code], detailsOf(failed).ErrorInfo!.reason]).toEqual(['NOT_FOUND', 'UNKNOWN_ORDER']);
+  });
+});
+
+describe('refuses with the status of gRPC and the field, with nothing written', () => {
+  const items = (...lines: object[]) => ({ items: lines });
+  it.each<[string, () => Promise<Answered<unknown>>, string, string]>([
+    ['quantity 0', () => place(items({ productId, quantity: 0 })), 'INVALID_ARGUMENT', 'items.0.quantity'],
+    ['a negative quantity', () => place(items({ productId, quantity: -3 })), 'INVALID_ARGUMENT', 'items.0.quantity'],
+    // On the wire it is -2^31: an int32 holds no more.
+    ['a quantity of 2^31', () => place(items({ productId, quantity: 2 ** 31 })), 'INVALID_ARGUMENT', 'items.0.quantity'],
+    ['no items', () => place(items()), 'INVALID_ARGUMENT', 'items'],
+    [
+      '1,000 items',
+      () => place(items(...Array.from({ length: 1_000 }, () => ({ productId, quantity: 1 })))),
+      'INVALID_ARGUMENT',
+      'items',
+    ],
+    ['no customer', () => place({ customerId: undefined }), 'INVALID_ARGUMENT', 'customerId'],
+    ['a customer with NUL', () => place({ customerId: 'a\u0000b' }), 'INVALID_ARGUMENT', 'customerId'],
+    ['a customer of 10,000 characters', () => place({ customerId: 'x'.repeat(10_000) }), 'INVALID_ARGUMENT', 'customerId'],
+    ['a key of 201 characters', () => place({ idempotencyKey: 'k'.repeat(201) }), 'INVALID_ARGUMENT', 'idempotencyKey'],
+    ['metadata that are no key', () => place({}, { 'idempotency-key': 'a b' }), 'INVALID_ARGUMENT', 'Idempotency-Key'],
+    ['a product by neither id nor sku', () => place(items({ quantity: 1 })), 'INVALID_ARGUMENT', 'items.0'],
+    ['an unknown sku', () => place(items({ sku: 'NO-SUCH', quantity: 1 })), 'INVALID_ARGUMENT', 'items.0.sku'],
+    ['a sku with NUL', () => place(items({ sku: 'NO\u0000', quantity: 1 })), 'INVALID_ARGUMENT', 'items.0.sku'],
+    ['an update with a negative quantity', () => update('ORD-nobody', -1), 'INVALID_ARGUMENT', 'items.0.quantity'],
+    [
+      'an update that names a product twice',
+      async () => update(await confirmed(), 1, items(...[1, 2].map((quantity) => ({ productId, quantity })))),
+      'INVALID_ARGUMENT',
+      'items',
+    ],
+    ['an update of an old version', async () => update(await confirmed(), 1, { expectedVersion: 1 }), 'ABORTED', ''],
+    ['an update of nobody’s order', () => update('ORD-nobody', 1), 'NOT_FOUND', ''],
+    ['a cancel of nobody’s order', () => call(orders, 'CancelOrder', { orderId: 'ORD-nobody' }), 'NOT_FOUND', ''],
+    ['an order that is nobody’s', () => call(orders, 'GetOrder', { orderId: 'ORD-nobody' }), 'NOT_FOUND', ''],
+    ['an id with NUL', () => call(orders, 'GetOrder', { orderId: 'a\u0000b' }), 'INVALID_ARGUMENT', ''],
+    ['a product that is nobody’s', () => call(inventory, 'GetProduct', { sku: 'NO-SUCH' }), 'NOT_FOUND', ''],
+    ['no product at all', () => call(inventory, 'GetProduct', {}), 'INVALID_ARGUMENT', 'product'],
+    ['a page of 1,001', () => call(inventory, 'ListProducts', { pageSize: 1_001 }), 'INVALID_ARGUMENT', 'pageSize'],
+    ['a page after nothing', () => call(inventory, 'ListProducts', { pageToken: 'x' }), 'INVALID_ARGUMENT', 'pageToken'],
+  ])('%s', async (_case, ask, status, field) => {
+    const { error, requestId } = await ask();
+    expect(codes[error!.code]).toBe(status);
+    const { ErrorInfo, RequestInfo, BadRequest } = detailsOf(error!);
+    expect([ErrorInfo!.domain, RequestInfo!.requestId]).toEqual(['holdfast', requestId ?? RequestInfo!.requestId]);
+    if (field) expect((BadRequest!.fieldViolations as { field: string }[]).map((fault) => fault.field)).toContain(field);
+    expect(JSON.stringify([error!.details, BadRequest])).not.toMatch(/select|insert|prisma|at .*\.ts/i);
+  });
+
+  const raw = (path: string, bytes: Buffer) =>
+    new Promise<ServiceError | null>((resolve) => {
+      const same = (given: Buffer) => given;
+      orders.makeUnaryRequest(path, same, same, bytes, (error) => resolve(error));
+    });
+  it.each<[string, string, Buffer, string]>([
+    ['bytes that are no message', '/holdfast.v1.Orders/PlaceOrder', Buffer.from([0x0a, 0xff, 0xff]), 'INTERNAL'],
+    ['a message of 10 MiB', '/holdfast.v1.Orders/PlaceOrder', Buffer.alloc(10 * 1024 * 1024), 'RESOURCE_EXHAUSTED'],
+    ['a method that is not there', '/holdfast.v1.Orders/Nothing', Buffer.alloc(0), 'UNIMPLEMENTED'],
+  ])('%s', async (_case, path, bytes, status) => {
+    const before = await countOrders();
+    const error = await raw(path, bytes);
+    expect(codes[error!.code]).toBe(status);
+    expect(error!.details).not.toMatch(/at .*\.ts/);
+    expect(await countOrders()).toBe(before);
+  });
+
+  it('a deadline that has passed: DEADLINE_EXCEEDED, and the next call is served', async () => {
+    const { error } = await call(orders, 'GetOrder', { orderId: 'ORD-nobody' }, {}, -1);
+    expect(codes[error!.code]).toBe('DEADLINE_EXCEEDED');
+    expect((await place()).error).toBeUndefined();
+  });
+
+  it('a fault of ours is masked, with the request id to quote', async () => {
+    const faulty = async () => Promise.reject(new Error('secret words'));
+    const server = await aServer([{ service: 'holdfast.v1.Orders', name: 'GetOrder', kind: 'unary', answer: faulty }]);
+    const client = clientOf('holdfast.v1.Orders', server.target);
+    const { error } = await call(client, 'GetOrder', { orderId: 'ORD-1' }, { 'x-request-id': 'quote-me' });
+    expect(codes[error!.code]).toBe('INTERNAL');
+    expect(error!.details).toContain('quote-me');
+    expect(JSON.stringify(detailsOf(error!))).not.toContain('secret');
+    client.close();
+    await server.close();
+  });
+});
+
+/** A door alone, without a house behind it. */
+function aServer(methods: GrpcMethod[], port = 0) {
+  const { health, log } = house.ground;
+  return startGrpcServer({ methods, port, host: '127.0.0.1', messageLimitBytes: 1_024, health, log, closeLimitMs: 1_000 });
+}
+
+it('lists products in pages, each naming the next', async () => {
+  const seen: number[] = [];
+  let pageToken = '';
+  do {
+    const { value } = await call<{ products: { id: number }[]; nextPageToken: string }>(inventory, 'ListProducts', {
+      pageSize: 1,
+      pageToken,
+    });
+    seen.push(...value!.products.map(({ id }) => id));
+    pageToken = value!.nextPageToken;
+  } while (pageToken !== '');
+  expect(seen).toEqual([productId]);
+});
+
+describe('npm run grpc', () => {
+  const run = (...args: string[]) => runProgram('scripts/grpcClient.ts', ['--target', house.grpcTarget!, ...args], {});
+
+  it('drives place and update, a line a step, and ends with 0; --json is one object a line (S0.5)', async () => {
+    const [table, json] = await Promise.all([run('--quantity', '2', '--to', '3'), run('--json', '--cancel')]);
+    expect([table.code, table.stderr]).toEqual([0, '']);
+    expect(table.stdout).toMatch(
+      /^order ORD-\S+\n\nPlaceOrder +OK .*\nWatchOrder +OK .* CONFIRMED .*\nUpdateOrder +OK .* 3 +300 EUR .*\nGetOrder +OK/,
+    );
+    const steps = json.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { call: string; outcome: string; status: string });
+    expect(steps.map(({ call, outcome, status }) => [call, outcome, status].join(' '))).toEqual([
+      ...['PlaceOrder OK PENDING', 'WatchOrder OK CONFIRMED', 'UpdateOrder OK CONFIRMED', 'GetOrder OK CONFIRMED'],
+      'CancelOrder OK CANCELLED',
+    ]);
+  });
+
+  it('ends with 1 when a step is refused, 64 for wrong options, 69 when nothing answers', async () => {
+    const [refused, wrong, away] = await Promise.all([
+      run('--to', '9999'),
+      run('--quantity', 'two'),
+      runProgram('scripts/grpcClient.ts', ['--target', '127.0.0.1:1'], {}),
+    ]);
+    expect(refused.stdout).toMatch(/UpdateOrder +FAILED_PRECONDITION .*Insufficient stock/);
+    expect([refused.code, wrong.code, away.code]).toEqual([1, 64, 69]);
+  });
+});
+
+it('grpc.health.v1 tells whether it serves, service by service', async () => {
+  const client = new (makeGenericClientConstructor(healthService, 'Health'))(house.grpcTarget!, credentials.createInsecure());
+  const check = async (service: string) => (await call<{ status: string }>(client, 'check', { service })).value?.status;
+  expect([await check(''), await check('holdfast.v1.Orders'), await check('nothing')]).toEqual(['SERVING', 'SERVING', undefined]);
+  house.ground.health.register('a test', () => Promise.resolve({ ok: false, detail: 'down' }));
+  await eventually(async () => (await check('')) === 'NOT_SERVING', 10_000);
+  client.close();
+});
+
+it('a port that is taken is named, with the setting to change', async () => {
+  const port = Number(house.grpcTarget!.split(':')[1]);
+  await expect(aServer([], port)).rejects.toThrow(
+    `Port ${port} on 127.0.0.1 is in use: stop the program that holds it, or set GRPC_PORT`,
+  );
+});
+
+it('a stop ends streams with UNAVAILABLE, and does not wait for who watches the health', async () => {
+  const id = await confirmed();
+  const health = new (makeGenericClientConstructor(healthService, 'Health'))(house.grpcTarget!, credentials.createInsecure());
+  const watching = (health as unknown as { watch: (message: object) => NodeJS.EventEmitter }).watch({ service: '' });
+  watching.on('error', () => undefined).on('data', () => undefined);
+  const stream = (orders as unknown as { WatchOrder: (message: object) => NodeJS.EventEmitter }).WatchOrder({ orderId: id });
+  const ended = new Promise<ServiceError>((resolve) => stream.on('error', resolve));
+  await new Promise((resolve) => stream.on('data', resolve));
+  const startedAt = performance.now();
+  await house.stop();
+  expect(codes[(await ended).code]).toBe('UNAVAILABLE');
+  expect(performance.now() - startedAt).toBeLessThan(4_000);
+  health.close();
+});
