@@ -4,7 +4,8 @@ import { type Decide, type Handler, type Handlers, type IncomingMessage, type Ou
 import { changeOrders, changeOrdersAtOnce, type ChangeOptions, type ChangeOutcome } from './changeOrders';
 import { forgetClosings } from './closingRows';
 import { type OrderChange, type PricedLine } from './order';
-import { readPricedLines } from './paymentRows';
+import { findUnpaid, readPricedLines } from './paymentRows';
+import { askForPayment } from './watchPayments';
 
 /**
  * What inventory answers: it decides an order or a change of its lines, or says that it has heard of its closing. `onChanged` hears
@@ -22,7 +23,10 @@ export function stockReplyHandlers(changing: ChangeOptions, onChanged: (outcomes
   };
 }
 
-/** What accounts answers: it decides an order that waits for its payment, or says that the money is back where it came from. */
+/**
+ * What accounts answers: it decides an order that waits for its payment, says that the money is back where it came from, or that it
+ * was never asked.
+ */
 export function paymentReplyHandlers(changing: ChangeOptions, onChanged: (outcomes: ChangeOutcome[]) => void): Handlers {
   const apply = applying(changing, onChanged);
   return {
@@ -41,6 +45,10 @@ export function paymentReplyHandlers(changing: ChangeOptions, onChanged: (outcom
       await forgetClosings(tx, 'refunds', orderIds);
       return messages;
     }) satisfies Handler<'PaymentRefunded'>,
+    PaymentUnknown: (async (tx, batch) => {
+      const orderIds = batch.map(({ body }) => body.order_id);
+      return askForPayment(tx, await findUnpaid(tx, orderIds), changing.newId);
+    }) satisfies Handler<'PaymentUnknown'>,
   };
 }
 
