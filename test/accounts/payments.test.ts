@@ -8,7 +8,7 @@ import { type Handler, type Outbox, type OutboxSchema } from '../../src/messagin
 import { createLogger, createMetrics } from '../../src/observability';
 import { createOrders, type OrdersContext, type Watchdog } from '../../src/orders';
 import { type InventoryContext } from '../../src/inventory';
-import { accountsOn, aProduct, handle, incoming, inventoryOn, silentOutbox } from '../support/anOrder';
+import { accountsOn, aProduct, handle, incoming, inventoryOn, leaveOut, silentOutbox } from '../support/anOrder';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 /** Orders, inventory and accounts on a real database, with the post in the hands of the test. */
@@ -65,7 +65,7 @@ async function deliver(...bodies: AnyEvent[]): Promise<AnyEvent[]> {
     const types = [...new Set(bodies.map((body) => body.event))].filter((type) => table[type]);
     for (const type of types) {
       const batch = bodies.filter((body) => body.event === type).map((body) => incoming(body) as never);
-      answers.push(...(await handle(outboxOf(schema as OutboxSchema), (tx) => table[type]!(tx, batch))));
+      answers.push(...(await handle(outboxOf(schema as OutboxSchema), (tx) => table[type]!(tx, batch, leaveOut))));
     }
   }
   return answers;
