@@ -206,6 +206,34 @@ describe.each(['in one statement where that will do', 'in a transaction'])('the 
     expect(await find(id)).toMatchObject({ status: 'PENDING' });
   });
 
+  it.each([
+    ['of 2^53', 2 ** 52],
+    ['far beyond any count', Number.MAX_SAFE_INTEGER],
+  ])(
+    'for a total %s: refused, in a transaction and in one statement, for nobody could count it to the cent',
+    async (_what, price) => {
+      const { id } = await place();
+      const items = reserved(id).items.map((line) => ({ ...line, unit_price: price }));
+      const tooMuch = { ...reserved(id), items };
+      await expect(answer(tooMuch)).rejects.toThrow(`StockReserved for ${id} makes a total that cannot be counted to the cent`);
+      await expect(
+        atOnce(
+          outbox,
+          stockRepliesAtOnce(changing, () => undefined),
+          [incoming(tooMuch)],
+        ),
+      ).rejects.toThrow('to the cent');
+      expect(await find(id)).toMatchObject({ status: 'PENDING', total: null });
+    },
+  );
+
+  it('for the greatest total that is counted to the cent: CONFIRMED', async () => {
+    const { id } = await place('CUST-1', { quantity: 1 });
+    const items = [{ product_id: 1, quantity: 1, unit_price: Number.MAX_SAFE_INTEGER }];
+    await answer({ ...reserved(id, 1), items });
+    expect(await find(id)).toMatchObject({ status: 'CONFIRMED', total: Number.MAX_SAFE_INTEGER });
+  });
+
   it('for other lines than were ordered: refused, and the order stays as it was', async () => {
     const { id } = await place();
     await expect(answer(reserved(id, 1))).rejects.toThrow('other lines than were ordered');
