@@ -5,6 +5,7 @@ import { audit, type AuditOutcome } from './audit';
 import { openWorld, type World } from './chaos/world';
 import { exitCodes, runScript } from './exit';
 import { attackGraphql, schemaOf, type GraphqlOutcome } from './fuzz/attackGraphql';
+import { attackQuestions, type QuestionOutcome } from './fuzz/attackQuestions';
 import { attackQueues, type QueueOutcome } from './fuzz/attackQueues';
 import { readOptions, usage, type FuzzOptions } from './fuzz/options';
 import { startProgress } from './fuzz/progress';
@@ -19,9 +20,9 @@ async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
   if (!options) return printUsage();
   const signal = abortOnSignal(options.timeoutMs);
-  say('Starting Postgres, RabbitMQ, a gateway, orders and inventory.');
+  say('Starting Postgres, RabbitMQ, and one process of each role.');
   const world = await openWorld({
-    roles: { gateway: 1, orders: 1, inventory: 1, accounts: 1 },
+    roles: { gateway: 1, orders: 1, inventory: 1, accounts: 1, notifications: 1 },
     settings: { LOG_LEVEL: 'error' },
   });
   const url = world.fleet.gatewayUrls[0]!;
@@ -46,7 +47,8 @@ async function fuzz(options: FuzzOptions, stage: Stage): Promise<number> {
   const memoryAtStart = stage.world.fleet.members.map(({ name, memoryMiB }) => ({ name, start: memoryMiB }));
   const graphql = options.graphql > 0 ? await onGraphql(options, known, stage) : undefined;
   await atRest(stage);
-  const amqp = options.amqp > 0 ? await onQueues('amqp', { ...options, payloads: options.amqp, huge: 2 }, stage) : undefined;
+  const questions = options.amqp > 0 ? await onQuestions(options, stage) : undefined;
+  const amqp = options.amqp > 0 ? await onQueues('amqp', { ...options, payloads: options.amqp, huge: 1 }, stage) : undefined;
   const poison =
     options.poison > 0
       ? await onQueues('poison', { ...options, payloads: options.poison, huge: 0, oneBadIn: 50 }, stage)
@@ -59,14 +61,14 @@ async function fuzz(options: FuzzOptions, stage: Stage): Promise<number> {
   const memory = Object.fromEntries(
     memoryAtStart.map(({ name, start }, index) => [name, { start, peak: stage.world.fleet.members[index]!.peakMiB }]),
   );
-  const violations = [graphql, amqp, poison].flatMap((outcome) => outcome?.violations ?? []);
+  const violations = [graphql, amqp, questions, poison].flatMap((outcome) => outcome?.violations ?? []);
   violations.push(...survival({ graphql, markerMs, memory }, stage));
-  const result = resultOf(options, { graphql, amqp, poison, markerMs, memory, violations }, outcomes);
+  const result = resultOf(options, { graphql, amqp, questions, poison, markerMs, memory, violations }, outcomes);
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(result, outcomes));
   return result.verdict === 'PASS' ? exitCodes.passed : exitCodes.broken;
 }
 
-/** Some products with stock for all, so that good messages have something to be about. */
+/** Some products with stock for all, and an order, so that good messages have something to be about. */
 async function prepare(client: Client, seed: number): Promise<KnownValues> {
   const known: KnownValues = { productIds: [], skus: [], customers: ['fuzz', `fuzz-${seed}`], orderIds: [], cursors: [] };
   for (let index = 1; index <= 10; index++) {
@@ -74,6 +76,9 @@ async function prepare(client: Client, seed: number): Promise<KnownValues> {
     known.skus.push(sku);
     known.productIds.push(await createProduct(client, { sku, name: `Fuzzed ${index}`, price: 1_999, onHand: 100_000_000 }));
   }
+  const input = { customerId: 'fuzz', items: [{ productId: known.productIds[0]!, quantity: 1 }] };
+  const { createOrder } = await client.ask<{ createOrder: { id: string } }>(creation, { input });
+  known.orderIds.push(createOrder.id);
   return known;
 }
 
@@ -102,6 +107,14 @@ async function onQueues(
     stuckAfterMs: 60_000,
     onProgress: (settled, sent) => progress.update(settled, sent),
   }).finally(() => progress.stop());
+}
+
+async function onQuestions({ seed, amqp }: FuzzOptions, { world, client, signal }: Stage): Promise<QuestionOutcome> {
+  const known = await prepare(client, seed);
+  const progress = startProgress('rpc', process.stderr);
+  const onProgress = (answered: number, asked: number) => progress.update(answered, asked);
+  const attack = { seed, known, questions: amqp, signal, onProgress, brokerUrl: world.broker.url };
+  return attackQuestions(attack).finally(() => progress.stop());
 }
 
 /** An order like any other, placed when all is over. Its customers wait no longer than on any other day. */

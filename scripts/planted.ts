@@ -1,3 +1,4 @@
+import type * as paymentRowsModule from '../src/accounts/paymentRows';
 import type * as topologyModule from '../src/contracts/topology';
 import { type Database, type Transaction } from '../src/database';
 import type * as clientModule from '../src/database/client';
@@ -77,6 +78,14 @@ export const plantedBugs: Record<string, PlantedBug> = {
     plant: ackOnAnotherChannel,
   },
   'poison goes back': { does: 'What cannot be understood is put back into its queue.', plant: poisonGoesBack },
+  'capture again': {
+    does: 'A payment that is asked for a second time is taken a second time.',
+    plant: captureAgain,
+  },
+  'keep the money': {
+    does: 'A cancel lets the stock go, and accounts is not asked to give the money back.',
+    plant: keepTheMoney,
+  },
   'closings told once': { does: 'A cancel that inventory never heard of is not told again.', plant: closingsToldOnce },
 };
 
@@ -150,6 +159,23 @@ function repeatedReplyApplied(): void {
       order.status === 'CONFIRMED' && change.trigger === 'StockReserved'
         ? { type: 'changed', from: order.status, order: { ...order, version: order.version + 1 } }
         : decide(order, change),
+  }));
+}
+
+/** Nothing is known of payments that were answered before, and nobody minds that they are there. */
+function captureAgain(): void {
+  substitute<typeof paymentRowsModule>('src/accounts/paymentRows', ({ insertPayments }) => ({
+    findPayments: () => Promise.resolve(new Map()),
+    insertPayments: async (tx, payments) => {
+      await insertPayments(tx, payments);
+      return payments.length;
+    },
+  }));
+}
+
+function keepTheMoney(): void {
+  substitute<typeof orderModule>('src/orders/order', ({ tellingOf }) => ({
+    tellingOf: (decision, trigger) => tellingOf(decision, trigger).filter((telling) => telling !== 'RefundPayment'),
   }));
 }
 

@@ -6,8 +6,9 @@ import { join } from 'node:path';
 
 import { startTcpProxy, type TcpProxy } from './tcpProxy';
 
-export type FleetRole = 'gateway' | 'orders' | 'inventory' | 'accounts';
-export type RoleCounts = Record<FleetRole, number>;
+export type FleetRole = 'gateway' | 'orders' | 'inventory' | 'accounts' | 'notifications';
+/** Nobody needs to be told for an order to be decided. */
+export type RoleCounts = Record<Exclude<FleetRole, 'notifications'>, number> & { notifications?: number };
 
 /** The processes of a distributed Holdfast, kept running as an orchestrator would: one that ends is started again. */
 export interface Fleet {

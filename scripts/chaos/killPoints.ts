@@ -113,7 +113,7 @@ interface Site {
 
 /** Two of every role, and a point may be worked on each: while one is down the other bears the load. */
 async function openDistributedSite({ program, clients = CLIENTS }: KillPointOptions): Promise<Site> {
-  const world = await openWorld({ roles: { gateway: 2, orders: 2, inventory: 2, accounts: 2 }, program });
+  const world = await openWorld({ roles: { gateway: 2, orders: 2, inventory: 2, accounts: 2, notifications: 2 }, program });
   const victims = new Map(world.fleet.members.map((member) => [member.name, victimOf(member, world.folder)]));
   const client = createClient({ urls: world.fleet.gatewayUrls, connections: clients, retryMs: RETRY_MS });
   return {
@@ -176,10 +176,10 @@ const RETRY_MS = 600_000;
 function roleOf(point: FailpointName): FleetRole {
   if (point === 'relay.claimed' || point === 'relay.removed') return 'orders';
   if (point === 'relay.confirmed') return 'inventory';
-  if (/accounts|^capturePayments|^closePayments/.test(point)) return 'accounts';
-  if (point.startsWith('stock.replies.orders') || point.startsWith('payment.replies.orders') || point.startsWith('watchdog'))
-    return 'orders';
-  if (point.includes('inventory') || point.startsWith('reserveStock') || point.startsWith('closeReservation')) return 'inventory';
+  if (/accounts|^capturePayments|^closePayments|^payment\.process/.test(point)) return 'accounts';
+  if (point.includes('notifications')) return 'notifications';
+  if (/^(stock\.replies|payment\.replies|watchdog|new_orders_queue|order\.update\.)/.test(point)) return 'orders';
+  if (point.includes('inventory') || /^(reserveStock|closeReservation|amendReservation)/.test(point)) return 'inventory';
   return 'gateway';
 }
 
@@ -316,6 +316,7 @@ function isRare(point: FailpointName): boolean {
 const rarePoints = [
   ...['closeOrder', 'closeReservation', queues.orderCancelled, queues.orderFulfilled],
   ...['closePayments', queues.paymentClosings],
+  ...['updateOrder', 'amendReservation', queues.amendReservation],
 ];
 
 /** What a point needs to be reached. */
@@ -323,6 +324,8 @@ function leftFor(point: FailpointName): readonly LeftBehind[] {
   if (point === 'relay.claimed') return ['unpublished'];
   // What was answered before is the business of the transaction alone.
   if (point.startsWith('reserveStock')) return ['repeated'];
+  if (point.startsWith(queues.newOrders)) return ['requested'];
+  if (point.startsWith(queues.paymentCommands) || point.startsWith(`${queues.orderUpdateCommands}.`)) return ['commanded'];
   return point.startsWith('watchdog') ? ['late', 'overdue'] : [];
 }
 

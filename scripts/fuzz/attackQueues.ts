@@ -142,9 +142,9 @@ async function account(
     const ours = sent.filter((one) => one.queue === queue);
     const bad = ours.filter((one) => one.fate === 'dead').map(({ mark }) => mark);
     const dead = await takeDeadLetters({ database: attack.database, attacker }, queue, bad);
-    const answers =
-      queue === queues.stockReplies ? after[queues.orderCreated].processed - before[queues.orderCreated].processed : 0;
-    const processed = after[queue].processed - before[queue].processed - answers;
+    const processedOf = (one: WorkQueue) => after[one].processed - before[one].processed;
+    const answers = (answeredBy[queue] ?? []).reduce((sum, asked) => sum + processedOf(asked), 0);
+    const processed = processedOf(queue) - answers;
     const complain = (what: string, one?: Sent) => violations.push(violationOf(what, queue, attack, one));
     for (const one of ours) {
       const times = dead.get(one.mark) ?? 0;
@@ -169,6 +169,12 @@ async function account(
   }
   return { queues: counts, violations };
 }
+
+/** Each message of these queues is answered by one more in the other. */
+const answeredBy: Partial<Record<WorkQueue, WorkQueue[]>> = {
+  [queues.stockReplies]: [queues.orderCreated, queues.amendReservation],
+  [queues.paymentReplies]: [queues.orderReserved, queues.paymentClosings, queues.paymentCommands],
+};
 
 function violationOf(what: string, queue: WorkQueue, attack: QueueAttack, one?: Sent): Violation {
   if (!one) return { what, where: queue, sample: '' };

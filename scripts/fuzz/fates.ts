@@ -76,17 +76,15 @@ async function keptDeadLetters(database: Database, queue: WorkQueue): Promise<De
 /** Those of these orders that have not the reservation a processed message of the queue must leave. */
 export async function unreserved(database: Database, queue: WorkQueue, orderIds: string[]): Promise<string[]> {
   const wanted = reservationAfter[queue];
-  if (wanted.length === 0) return [];
+  if (!wanted) return [];
   const rows = await database.$queryRaw<{ id: string }[]>`
     SELECT id FROM unnest(${orderIds}::text[]) AS wanted(id)
     WHERE NOT EXISTS (SELECT FROM inventory.reservations WHERE order_id = id AND status::text = ANY(${wanted}::text[]))`;
   return rows.map(({ id }) => id);
 }
 
-const reservationAfter: Record<WorkQueue, string[]> = {
+const reservationAfter: Partial<Record<WorkQueue, string[]>> = {
   [queues.orderCreated]: ['ACTIVE', 'REJECTED'],
   [queues.orderCancelled]: ['RELEASED'],
   [queues.orderFulfilled]: ['COMMITTED'],
-  [queues.stockReplies]: [],
-  [queues.newOrders]: [],
 };

@@ -19,7 +19,7 @@ gives a verdict: every request was answered as it must be, every message was pro
 database keeps its promises. It needs rabbitmq-server on the machine, and leaves nothing behind.
 
   --graphql N         requests: valid at random, mutated, hostile (50000 when none of the three is given, else 0)
-  --amqp N            payloads for each work queue (20000 when none of the three is given, else 0)
+  --amqp N            payloads for each work queue, and for each queue of questions (20000 when none of the three is given, else 0)
   --poison N          messages for each work queue of which one in fifty is bad (0)
   --seed N            the same seed gives the same requests and payloads (1)
   --concurrency N     requests under way at a time (8)

@@ -1,19 +1,13 @@
 import { type Options } from 'amqplib';
 
-import { queues } from '../../src/contracts';
+import { bareEvents, queues } from '../../src/contracts';
 import { below, pick, seededRandom, type Random } from '../random';
 import { hostileOptions } from './envelopes';
 import { anyJson, chance, hostileNumbers, someBytes, wounded, type KnownValues } from './values';
 
-/** Every queue whose consumer changes something. */
-export const workQueues = [
-  queues.orderCreated,
-  queues.orderCancelled,
-  queues.orderFulfilled,
-  queues.stockReplies,
-  queues.newOrders,
-] as const;
-export type WorkQueue = (typeof workQueues)[number];
+/** Every queue whose consumer changes something or tells somebody of it. */
+export type WorkQueue = Exclude<(typeof queues)[keyof typeof queues], typeof queues.unrouted>;
+export const workQueues: readonly WorkQueue[] = Object.values(queues).filter((queue) => queue !== queues.unrouted);
 
 /** One message for a queue, and what must become of it. */
 export interface Payload {
@@ -44,10 +38,8 @@ export function payload(queue: WorkQueue, number: number, { seed, known, oneBadI
   const good = goodBody(queue, orderId, known, random);
   const isPlain = oneBadIn !== undefined && number % oneBadIn !== 0;
   const [name, make] = isPlain ? plain : pick(oneBadIn === undefined ? makers : spoilers, random);
-  const made = make({ queue, good, known, random });
-  const bytes = Buffer.isBuffer(made.body)
-    ? made.body
-    : Buffer.from(typeof made.body === 'string' ? made.body : JSON.stringify(made.body));
+  const made = make({ good, known, random });
+  const bytes = bytesOf(made.body);
   const envelope = isPlain
     ? { name: '', options: {} }
     : hostileOptions({ number, hasBodyOfItsOwn: bytes.includes(orderId) }, random);
@@ -66,6 +58,11 @@ export function payload(queue: WorkQueue, number: number, { seed, known, oneBadI
   };
 }
 
+export function bytesOf(body: Made['body']): Buffer {
+  if (Buffer.isBuffer(body)) return body;
+  return Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+}
+
 /** Far beyond anything that anyone would call a message. */
 export function hugePayload(queue: WorkQueue, number: number, { seed }: PayloadOptions): Payload {
   const mark = `${seed}.${number}`;
@@ -80,37 +77,75 @@ export function orderBefore({ orderId }: Payload, known: KnownValues): Buffer {
   );
 }
 
-type Body = Record<string, unknown>;
+export type Body = Record<string, unknown>;
 type Made = { body: Buffer | string | Body; fate: Payload['fate'] };
-type Maker = (source: { queue: WorkQueue; good: Body; known: KnownValues; random: Random }) => Made;
+export type Maker = (source: { good: Body; known: KnownValues; random: Random }) => Made;
 
-function goodBody(queue: WorkQueue, orderId: string, known: KnownValues, random: Random): Body {
-  const items = Array.from({ length: 1 + below(4, random) }, () => ({
-    product_id: pick(known.productIds, random),
-    quantity: 1 + below(3, random),
-  }));
-  switch (queue) {
-    case queues.orderCreated:
-      return { event: 'OrderCreated', order_id: orderId, items };
-    case queues.orderCancelled:
-      return { event: 'OrderCancelled', order_id: orderId };
-    case queues.orderFulfilled:
-      return { event: 'OrderFulfilled', order_id: orderId };
-    case queues.stockReplies:
-      return chance(0.5, random)
-        ? { event: 'StockReserved', order_id: orderId, items: items.map((line) => ({ ...line, unit_price: 1_999 })) }
-        : { event: 'StockRejected', order_id: orderId, reason: 'Insufficient stock' };
-    case queues.newOrders:
-      return { event: 'OrderRequested', order_id: orderId, user_id: 'fuzz', order: items };
-    default:
-      return queue satisfies never;
-  }
+interface Good {
+  orderId: string;
+  /** Lines that can be had. */
+  items: { product_id: number; quantity: number }[];
+  known: KnownValues;
+  random: Random;
 }
 
-const plain: [string, Maker] = ['good', ({ good }) => ({ body: good, fate: 'processed' })];
+function goodBody(queue: WorkQueue, orderId: string, known: KnownValues, random: Random): Body {
+  return goodBodies[queue]({ orderId, items: someItems(known, random), known, random });
+}
+
+export function someItems({ productIds }: KnownValues, random: Random): Good['items'] {
+  const line = () => ({ product_id: pick(productIds, random), quantity: 1 + below(3, random) });
+  return Array.from({ length: 1 + below(4, random) }, line);
+}
+
+const created = ({ orderId, items }: Good): Body => ({ event: 'OrderCreated', order_id: orderId, items });
+const requested = ({ orderId, items }: Good): Body => ({
+  ...{ event: 'OrderRequested', order_id: orderId, user_id: 'fuzz', order: items },
+});
+/** Nobody has an account under the id of an order: no money is taken by rubbish. */
+const payer = ({ orderId }: Good) => ({ order_id: orderId, customer_id: orderId });
+
+/** A message that each queue's consumer must make something of, though it be about an order that nobody knows. */
+const goodBodies: Record<WorkQueue, (source: Good) => Body> = {
+  [queues.orderCreated]: created,
+  [queues.orderCancelled]: ({ orderId }) => ({ event: 'OrderCancelled', order_id: orderId }),
+  [queues.orderFulfilled]: ({ orderId }) => ({ event: 'OrderFulfilled', order_id: orderId }),
+  [queues.amendReservation]: ({ orderId, items, random }) => ({
+    ...{ event: 'AmendReservation', order_id: orderId, amendment: 1 + below(3, random), items },
+  }),
+  [queues.stockReplies]: ({ orderId, items, random }) =>
+    chance(0.5, random)
+      ? { event: 'StockReserved', order_id: orderId, items: items.map((line) => ({ ...line, unit_price: 1_999 })) }
+      : { event: 'StockRejected', order_id: orderId, reason: 'Insufficient stock' },
+  [queues.orderReserved]: (source) => ({
+    ...{ event: 'OrderReserved', ...payer(source), total: below(100_000, source.random), currency: 'EUR' },
+  }),
+  [queues.paymentClosings]: (source) => ({ event: pick(['VoidPayment', 'RefundPayment'], source.random), ...payer(source) }),
+  [queues.paymentReplies]: (source) => {
+    const money = { amount: below(100_000, source.random), currency: 'EUR' };
+    const answers = [
+      { event: 'PaymentCaptured', ...payer(source), ...money },
+      { event: 'PaymentDeclined', ...payer(source), code: 'NO_ACCOUNT', reason: 'The customer has no account' },
+      { event: 'PaymentRefunded', ...payer(source), ...money },
+      { event: 'PaymentUnknown', order_id: source.orderId },
+    ];
+    return pick(answers, source.random);
+  },
+  [queues.newOrders]: requested,
+  [queues.orderCreateCommands]: requested,
+  // Only what is there can be cancelled, and then as often as one likes.
+  [queues.orderUpdateCommands]: ({ orderId, known, random }) => ({
+    ...{ event: 'OrderChangeRequested', order_id: pick(known.orderIds, random), status: 'CANCELLED', reason: orderId },
+  }),
+  [queues.paymentCommands]: ({ orderId }) => ({ event: 'PaymentRequested', order_id: orderId }),
+  [queues.orderCreations]: created,
+  [queues.orderUpdates]: created,
+};
+
+export const plain: [string, Maker] = ['good', ({ good }) => ({ body: good, fate: 'processed' })];
 
 /** Strange to look at, and as good as any: these must be processed. */
-const oddities: [string, Maker][] = [
+export const oddities: [string, Maker][] = [
   plain,
   ['good, written wide', ({ good }) => ({ body: `\n\t ${JSON.stringify(good, null, 4)} \r\n`, fate: 'processed' })],
   [
@@ -136,12 +171,12 @@ const oddities: [string, Maker][] = [
     ({ good }) => ({ body: JSON.stringify(good).replace('{', '{"order_id":"other","order_id":7,'), fate: 'processed' }),
   ],
   ['good, escaped', ({ good }) => ({ body: JSON.stringify(good).replace('order_id', '\\u006frder_id'), fate: 'processed' })],
-  ['good, bare where that will do', ({ queue, good }) => ({ body: bare(queue, good), fate: 'processed' })],
+  ['good, bare where that will do', ({ good }) => ({ body: bare(good), fate: 'processed' })],
   ['good, and long', ({ good, random }) => ({ body: { ...good, padding: 'x'.repeat(aLength(random)) }, fate: 'processed' })],
 ];
 
-/** Each breaks the contract for certain: these must be dead letters. */
-const spoilers: [string, Maker][] = [
+/** Nothing that anybody could read as an object with fields. */
+export const rubbish: [string, Maker][] = [
   ['nothing', () => ({ body: Buffer.alloc(0), fate: 'dead' })],
   [
     'bytes',
@@ -157,6 +192,12 @@ const spoilers: [string, Maker][] = [
   ['two objects', ({ good }) => ({ body: JSON.stringify(good).repeat(2), fate: 'dead' })],
   ['a byte order mark', ({ good }) => ({ body: `\ufeff${JSON.stringify(good)}`, fate: 'dead' })],
   ['wide characters', ({ good }) => ({ body: Buffer.from(JSON.stringify(good), 'utf16le'), fate: 'dead' })],
+  ['long and broken', ({ random }) => ({ body: `{"event":"${'x'.repeat(aLength(random))}`, fate: 'dead' })],
+];
+
+/** Each breaks the contract for certain: these must be dead letters. */
+const spoilers: [string, Maker][] = [
+  ...rubbish,
   [
     'another event',
     ({ good, random }) => ({
@@ -181,11 +222,8 @@ const spoilers: [string, Maker][] = [
       fate: 'dead',
     }),
   ],
-  // A queue that takes one bare event needs no name in it; without its customer nobody could be answered.
-  [
-    'no event',
-    ({ queue, good }) => ({ body: { ...good, [queue === queues.newOrders ? 'user_id' : 'event']: undefined }, fate: 'dead' }),
-  ],
+  // A queue that takes bare events needs no name in them: there another field is gone.
+  ['no event', ({ good }) => ({ body: { ...good, [isBare(good) ? neededBy(good) : 'event']: undefined }, fate: 'dead' })],
   ['no order id', ({ good }) => ({ body: { ...good, order_id: undefined }, fate: 'dead' })],
   [
     'a wrong order id',
@@ -224,11 +262,10 @@ const spoilers: [string, Maker][] = [
         Array.from({ length: 1_001 + below(2_000, random) }, () => ({ product_id: 0, quantity: 1 })),
       ),
   ],
-  ['long and broken', ({ random }) => ({ body: `{"event":"${'x'.repeat(aLength(random))}`, fate: 'dead' })],
 ];
 
 /** What chance makes of a good one: whether it is still good, the product may say; that it is settled once, it must. */
-const accidents: [string, Maker][] = [
+export const accidents: [string, Maker][] = [
   ['wounded', ({ good, random }) => ({ body: wounded(JSON.stringify(good), random), fate: 'either' })],
   ['one byte changed', ({ good, random }) => ({ body: changed(JSON.stringify(good), random), fate: 'either' })],
   [
@@ -242,8 +279,16 @@ const accidents: [string, Maker][] = [
 
 const makers = [...oddities, ...oddities, ...spoilers, ...accidents, ...accidents];
 
-function bare(queue: WorkQueue, good: Body): Body {
-  return queue === queues.newOrders ? { ...good, event: undefined } : good;
+function isBare({ event }: Body): boolean {
+  return bareEvents.some((type) => type === event);
+}
+
+function neededBy({ event }: Body): string {
+  return { OrderRequested: 'user_id', OrderChangeRequested: 'status' }[String(event)] ?? 'order_id';
+}
+
+function bare(good: Body): Body {
+  return isBare(good) ? { ...good, event: undefined } : good;
 }
 
 /** Where an event has no items it is spoiled by its order id instead. */

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 import { connect } from 'amqplib';
 
 import { type Payload } from './payloads';
@@ -38,6 +40,57 @@ export async function openAttacker(url: string): Promise<Attacker> {
         found.push({ headers: message.properties.headers ?? {} });
       }
     },
+    close: () => connection.close(),
+  };
+}
+
+/** A client that asks, with whatever it likes around and in its questions. */
+export interface Asker {
+  /** The answer as JSON; undefined when none came in time, `not taken` when the broker or its client would not take the question. */
+  ask(queue: string, id: string, body: Buffer, options: Payload['options'], limitMs: number): Promise<unknown>;
+  /** The ids of answers that nobody waited for, or not any more. */
+  unexpected(): string[];
+  close(): Promise<void>;
+}
+
+export async function openAsker(url: string): Promise<Asker> {
+  const connection = await connect(url);
+  connection.on('error', () => undefined);
+  const channel = await connection.createConfirmChannel();
+  const replyTo = `fuzz.answers.${randomUUID()}`;
+  const waiting = new Map<string, (answer: unknown) => void>();
+  const unexpected: string[] = [];
+  await channel.assertQueue(replyTo, { exclusive: true, autoDelete: true });
+  await channel.consume(
+    replyTo,
+    (message) => {
+      const id = String(message?.properties.correlationId);
+      const resolve = waiting.get(id);
+      if (!resolve) return void unexpected.push(id);
+      waiting.delete(id);
+      resolve(JSON.parse(message!.content.toString('utf8')));
+    },
+    { noAck: true },
+  );
+  return {
+    ask: (queue, id, body, options, limitMs) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, limitMs, undefined);
+        const settle = (answer: unknown) => (clearTimeout(timer), resolve(answer));
+        waiting.set(id, settle);
+        try {
+          channel.publish(
+            '',
+            queue,
+            body,
+            { ...options, replyTo, correlationId: id },
+            (error: unknown) => error && settle('not taken'),
+          );
+        } catch {
+          settle('not taken');
+        }
+      }),
+    unexpected: () => unexpected,
     close: () => connection.close(),
   };
 }

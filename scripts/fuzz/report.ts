@@ -1,6 +1,7 @@
 import { type AuditOutcome } from '../audit';
 import { grouped } from '../simulate/progress';
 import { type GraphqlOutcome } from './attackGraphql';
+import { type QuestionOutcome } from './attackQuestions';
 import { type QueueOutcome } from './attackQueues';
 import { type FuzzOptions } from './options';
 import { type Violation } from './violation';
@@ -11,6 +12,7 @@ export interface FuzzResult {
   seed: number;
   graphql?: GraphqlOutcome;
   amqp?: QueueOutcome;
+  questions?: QuestionOutcome;
   poison?: QueueOutcome;
   /** How long an ordinary order took to be confirmed afterwards. */
   markerMs: number;
@@ -22,13 +24,14 @@ export interface FuzzResult {
 }
 
 /** The result for people: a table of what was sent, then each promise that broke, with what broke it. */
-export function report({ graphql, amqp, poison, ...result }: FuzzResult, outcomes: AuditOutcome[]): string {
+export function report({ graphql, amqp, questions, poison, ...result }: FuzzResult, outcomes: AuditOutcome[]): string {
   const broken = outcomes.filter((outcome) => outcome.broken > 0);
   return [
     '',
     `█ VERDICT${result.verdict.padStart(WIDTH - 9)}`,
     ...(graphql ? graphqlRows(graphql) : []),
     ...(amqp ? queueRows('AMQP', amqp) : []),
+    ...(questions ? questionRows(questions) : []),
     ...(poison ? queueRows('POISON', poison) : []),
     `█ AFTERWARDS   an order was confirmed in ${grouped(result.markerMs)} ms; ${outcomes.length} checks of the database, ${broken.length} broken`,
     ...Object.entries(result.memory).map(
@@ -70,6 +73,14 @@ function queueRows(title: string, { queues, seconds }: QueueOutcome): string[] {
   const total = Object.values(queues).reduce((sum, { sent }) => sum + sent, 0);
   return [
     `█ ${title.padEnd(8)} ${grouped(total)} messages in ${grouped(seconds)} s`,
+    ...Object.entries(queues).map(([queue, counts]) => row(queue, counts)),
+  ];
+}
+
+function questionRows({ queues, seconds }: QuestionOutcome): string[] {
+  const total = Object.values(queues).reduce((sum, { asked }) => sum + asked, 0);
+  return [
+    `█ RPC      ${grouped(total)} questions in ${grouped(seconds)} s`,
     ...Object.entries(queues).map(([queue, counts]) => row(queue, counts)),
   ];
 }

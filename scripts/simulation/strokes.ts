@@ -165,6 +165,7 @@ function strayPaymentAnswer(world: World): boolean | void {
       { event: 'PaymentCaptured', order_id: orderId, customer_id: 'customer-0', amount: 1, currency: 'EUR' },
       { event: 'PaymentDeclined', order_id: orderId, reason: 'no account' },
       { event: 'PaymentRefunded', order_id: orderId, amount: 0 },
+      { event: 'PaymentUnknown', order_id: orderId },
     ],
     world.scheduler.random,
   );

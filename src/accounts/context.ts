@@ -1,8 +1,10 @@
 import { type Database } from '../database';
 import { type Outbox } from '../messaging';
+import { checkBalanceUseCase } from './checkBalance';
 import { depositUseCase } from './deposit';
 import { paymentHandlers } from './handlers';
 import { findAccount, listEntries } from './readAccounts';
+import { accountsRpc } from './rpc';
 
 export interface AccountsOptions {
   database: Database;
@@ -22,5 +24,7 @@ export function createAccounts(options: AccountsOptions) {
     entries: (customerId: string, first: number, after?: bigint) => listEntries(database, customerId, first, after),
     /** What accounts does about the payments of orders, by queue. */
     handlers: paymentHandlers(newId),
+    /** What accounts answers over the broker. */
+    rpc: accountsRpc({ checkBalance: checkBalanceUseCase(options) }),
   };
 }

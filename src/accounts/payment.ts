@@ -47,29 +47,41 @@ export type CaptureDecision = { wish: PaymentWish } & (
  * touched.
  */
 export function decideCaptures(accounts: ReadonlyMap<string, Balance>, wishes: PaymentWish[]): CaptureDecision[] {
-  const left = new Map([...accounts.values()].map(({ customerId, balance }) => [customerId, balance]));
+  const left = new Map(accounts);
   return wishes.map((wish): CaptureDecision => {
-    const account = accounts.get(wish.customerId);
-    const balance = left.get(wish.customerId) ?? 0;
-    const code = refusalOf(wish, account, balance);
-    if (code) return { type: 'declined', wish, code, reason: reasons[code](wish, balance) };
-    left.set(wish.customerId, balance - wish.total);
+    const account = left.get(wish.customerId);
+    const decline = declineOf(wish, account);
+    if (decline) return { type: 'declined', wish, ...decline };
+    left.set(wish.customerId, { ...account!, balance: account!.balance - wish.total });
     return { type: 'captured', wish };
   });
 }
 
-function refusalOf({ total, currency }: PaymentWish, account: Balance | undefined, balance: number): DeclineCode | undefined {
-  if (!account) return 'NO_ACCOUNT';
-  if (account.currency !== currency) return 'OTHER_CURRENCY';
-  return balance < total ? 'INSUFFICIENT_FUNDS' : undefined;
+/** Why a total cannot be taken. That it comes too late is not said here: nobody is asked any more then. */
+export interface Decline {
+  code: Exclude<DeclineCode, 'EXPIRED'>;
+  reason: string;
 }
 
-const reasons: Record<DeclineCode, (wish: PaymentWish, balance: number) => string> = {
+/** What stands in the way of taking this price from this account; undefined when nothing does. */
+export function declineOf(price: Price, account: Balance | undefined): Decline | undefined {
+  const code = refusalOf(price, account);
+  return code && { code, reason: reasons[code](price, account?.balance ?? 0) };
+}
+
+type Price = Pick<PaymentWish, 'total' | 'currency'>;
+
+function refusalOf({ total, currency }: Price, account: Balance | undefined): Decline['code'] | undefined {
+  if (!account) return 'NO_ACCOUNT';
+  if (account.currency !== currency) return 'OTHER_CURRENCY';
+  return account.balance < total ? 'INSUFFICIENT_FUNDS' : undefined;
+}
+
+const reasons: Record<Decline['code'], (price: Price, balance: number) => string> = {
   INSUFFICIENT_FUNDS: ({ total, currency }, balance) =>
     `Insufficient funds: the balance is ${decimalOf(balance, currency)} ${currency}, the order costs ${decimalOf(total, currency)}`,
   NO_ACCOUNT: () => 'The customer has no account',
   OTHER_CURRENCY: ({ currency }) => `The account is not kept in ${currency}`,
-  EXPIRED: () => overdue,
 };
 
 const overdue = 'No payment was taken before the deadline';

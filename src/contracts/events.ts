@@ -87,6 +87,8 @@ export const events = {
     status: z.enum(['CANCELLED', 'FULFILLED']),
     reason: text(500).optional(),
   }),
+  /** An order to be paid now, asked for by message; bare as well. Its price is not the asker's to say. */
+  PaymentRequested: z.looseObject({ event: z.literal('PaymentRequested'), order_id: orderId }),
   /** The answer to a request that became no order. `order_id` is the client's. */
   OrderRefused: z.looseObject({
     event: z.literal('OrderRefused'),
@@ -217,6 +219,8 @@ export const events = {
     amount: minorUnits,
     currency: currency.optional(),
   }),
+  /** The answer to PaymentRequested where accounts was never asked for the total. Whose order it is says OrderReserved again, if it waits. */
+  PaymentUnknown: z.looseObject({ event: z.literal('PaymentUnknown'), order_id: orderId }),
   StockChanged: z.looseObject({
     event: z.literal('StockChanged'),
     product_id: productId,
@@ -230,7 +234,7 @@ export const events = {
 } as const;
 
 /** Events that a client may send without `event`, to a queue that expects one of them. */
-export const bareEvents: readonly EventType[] = ['OrderRequested', 'OrderChangeRequested'];
+export const bareEvents: readonly EventType[] = ['OrderRequested', 'OrderChangeRequested', 'PaymentRequested'];
 
 export type EventType = keyof typeof events;
 export type EventOf<T extends EventType> = z.infer<(typeof events)[T]>;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { orderId, productId, quantity, rejectionCode, requestedLine, text } from './events';
+import { declineCode, minorUnits, orderId, productId, quantity, rejectionCode, requestedLine, text } from './events';
 import { orderStatus } from './orderStatus';
 
 /** A question and its answer. It is asked in a queue of its own; what else it takes to be answered stands in AMQP's `reply_to` and `correlation_id`. */
@@ -73,6 +73,20 @@ export const rpcs = {
       available: z.int().optional(),
       message: z.string(),
       code: z.string().optional(),
+    }),
+  },
+  /** Is there an account of this customer, and could it pay `amount` at this moment? Takes nothing and holds nothing: only an order does. */
+  userCheck: {
+    queue: 'user_check',
+    request: z.looseObject({ user_id: text(100), amount: minorUnits.default(0) }),
+    reply: z.object({
+      status: outwardStatus.exclude(['PROCESSING']),
+      user_id: z.string(),
+      /** In minor units of `currency`; both are absent when there is no account. */
+      balance: z.int().min(0).optional(),
+      currency: z.string().optional(),
+      message: z.string(),
+      code: declineCode.exclude(['EXPIRED']).optional(),
     }),
   },
   /** Places an order; the asker's own id of it is its idempotency key, as in OrderRequested. */

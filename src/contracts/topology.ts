@@ -6,6 +6,7 @@ export const exchanges = {
   accounts: 'accounts',
   orderEvents: 'order_events',
   stockEvents: 'stock_events',
+  accountEvents: 'account_events',
   notifications: 'notification_exchange',
   newOrders: 'new_orders_exchange',
   unrouted: 'unrouted',
@@ -37,6 +38,8 @@ export const queues = {
   orderCreateCommands: 'order.create',
   /** And: cancel or fulfil one. */
   orderUpdateCommands: 'order.update',
+  /** And: have one paid now. */
+  paymentCommands: 'payment.process',
   /** Every order event, for the reaction that speaks of creations. */
   orderCreations: 'order.creations.notifications',
   /** What happens to orders, for the reaction that tells customers. */
@@ -55,6 +58,7 @@ export const routes = {
   OrderFulfilled: { exchange: exchanges.orders, key: 'order.fulfilled', mandatory: true },
   OrderRequested: { exchange: exchanges.newOrders, key: '', mandatory: true },
   OrderChangeRequested: { exchange: exchanges.default, key: queues.orderUpdateCommands, mandatory: true },
+  PaymentRequested: { exchange: exchanges.default, key: queues.paymentCommands, mandatory: true },
   OrderRefused: { exchange: exchanges.notifications, key: 'client.{customer_id}.order.{order_id}', mandatory: false },
   OrderStatusChanged: { exchange: exchanges.notifications, key: 'client.{customer_id}.order.{order_id}', mandatory: false },
   StockReserved: { exchange: exchanges.inventory, key: 'stock.reserved', mandatory: true },
@@ -69,6 +73,7 @@ export const routes = {
   PaymentCaptured: { exchange: exchanges.accounts, key: 'payment.captured', mandatory: true },
   PaymentDeclined: { exchange: exchanges.accounts, key: 'payment.declined', mandatory: true },
   PaymentRefunded: { exchange: exchanges.accounts, key: 'payment.refunded', mandatory: true },
+  PaymentUnknown: { exchange: exchanges.accounts, key: 'payment.unknown', mandatory: true },
   StockChanged: { exchange: exchanges.inventory, key: 'stock.changed', mandatory: false },
   ProductCreated: { exchange: exchanges.inventory, key: 'product.created', mandatory: false },
   ProductUpdated: { exchange: exchanges.inventory, key: 'product.updated', mandatory: false },

@@ -2,7 +2,8 @@ import { perform, type Fault } from './actions';
 
 /**
  * The places where the tests of reliability let a process die, stop or fail: between any two steps that a crash could part.
- * `<queue>.<place>` are the points of the consumer of that queue. Off unless `armFailpoints` was told otherwise.
+ * `<queue>.<place>` are the points of the consumer of that queue; `order.create` has none, for it is consumed just as
+ * `new_orders_queue` is. Off unless `armFailpoints` was told otherwise.
  */
 export const failpoints = [
   { name: 'createOrder.starting', place: 'New orders were checked; nothing is written.' },
@@ -79,6 +80,64 @@ export const failpoints = [
   { name: 'closeOrder.starting', place: 'A cancel or a fulfilment was asked for; its transaction has not begun.' },
   { name: 'closeOrder.saved', place: 'In the transaction: the order is closed; its event is not written.' },
   { name: 'closeOrder.committed', place: 'The order is closed for good; nobody was told.' },
+  {
+    name: 'updateOrder.starting',
+    place: 'Other quantities were asked for; the transaction that writes the amendment has not begun.',
+  },
+  {
+    name: 'updateOrder.written',
+    place: 'In the transaction: the amendment is written, and the question to inventory; the commit is next.',
+  },
+  { name: 'updateOrder.committed', place: 'The amendment is committed; nobody waits for its answer yet.' },
+  {
+    name: 'reservation.amend.inventory.starting',
+    place: 'Amendments are in hand; the transaction that decides them has not begun.',
+  },
+  {
+    name: 'reservation.amend.inventory.written',
+    place: 'In the transaction: what is held instead is written, the answers too; the commit is next.',
+  },
+  { name: 'reservation.amend.inventory.committed', place: 'The amendments are committed; none is acked.' },
+  { name: 'reservation.amend.inventory.acked', place: 'The acks of these amendments have left the process.' },
+  {
+    name: 'amendReservation.written',
+    place: 'In the transaction: the answers are inserted, which is our inbox; no reservation has changed.',
+  },
+  { name: 'new_orders_queue.starting', place: 'Orders by message are in hand; the transaction that places them has not begun.' },
+  {
+    name: 'new_orders_queue.written',
+    place: 'In the transaction: the orders are written, and what their clients are told; the commit is next.',
+  },
+  { name: 'new_orders_queue.committed', place: 'The orders are committed; no request is acked.' },
+  { name: 'new_orders_queue.acked', place: 'The acks of these requests have left the process.' },
+  { name: 'order.update.starting', place: 'Commands are in hand; the transaction that cancels and fulfils has not begun.' },
+  {
+    name: 'order.update.written',
+    place: 'In the transaction: the orders are closed, their events are written; the commit is next.',
+  },
+  { name: 'order.update.committed', place: 'The closings are committed; no command is acked.' },
+  { name: 'order.update.acked', place: 'The acks of these commands have left the process.' },
+  {
+    name: 'payment.process.starting',
+    place: 'Commands to have orders paid are in hand; the transaction that answers them has not begun.',
+  },
+  { name: 'payment.process.written', place: 'In the transaction: the answers are written; the commit is next.' },
+  { name: 'payment.process.committed', place: 'The answers are committed; no command is acked.' },
+  { name: 'payment.process.acked', place: 'The acks of these commands to pay have left the process.' },
+  { name: 'order.creations.notifications.starting', place: 'Events are in hand of the reaction that speaks of creations.' },
+  { name: 'order.creations.notifications.written', place: 'In the transaction: it has nothing to write; the commit is next.' },
+  { name: 'order.creations.notifications.committed', place: 'It has spoken; no event is acked.' },
+  { name: 'order.creations.notifications.acked', place: 'The acks of these events have left the process.' },
+  {
+    name: 'order.updates.notifications.starting',
+    place: 'Events are in hand of the reaction that tells customers; its transaction has not begun.',
+  },
+  {
+    name: 'order.updates.notifications.written',
+    place: 'In the transaction: notices and deliveries are written; the commit is next.',
+  },
+  { name: 'order.updates.notifications.committed', place: 'The notices are committed; no event is acked.' },
+  { name: 'order.updates.notifications.acked', place: 'The acks of the events behind these notices have left the process.' },
   { name: 'watchdog.starting', place: 'The watchdog begins a look.' },
   { name: 'watchdog.saved', place: 'In the transaction: orders are expired or to be repeated; their events are not written.' },
   { name: 'watchdog.committed', place: 'What the look changed is committed.' },

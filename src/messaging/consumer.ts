@@ -14,7 +14,14 @@ import { type OutboxRow } from './outboxRows';
  * Does the work of a batch inside the transaction it is given, and returns the messages that follow. It never sees a broker.
  * A business refusal is a message it returns. What it throws is retried, and in the end dead-lettered with the reason.
  */
-export type Handler<T extends EventType> = (tx: Transaction, batch: IncomingMessage<T>[]) => Promise<OutgoingMessage[]>;
+export type Handler<T extends EventType> = (
+  tx: Transaction,
+  batch: IncomingMessage<T>[],
+  afterCommit: AfterCommit,
+) => Promise<OutgoingMessage[]>;
+
+/** Has something done when the work is committed, and left undone when it is rolled back: what no rollback takes back, such as a count. */
+export type AfterCommit = (effect: () => void) => void;
 
 /** Which event is handled by what: a context's handlers.ts is this table. */
 export type Handlers = { [T in EventType]?: Handler<T> };
@@ -28,8 +35,8 @@ export type Decide = (database: Database, batch: IncomingMessage[]) => Promise<D
 export interface Decided {
   /** One statement, messages included; undefined when what was decided on is no longer so, and nothing was written. */
   write: (at: AtOnce) => Promise<OutboxRow[] | undefined>;
-  /** Called when it is committed. */
-  onWritten?: () => void;
+  /** Done when it is committed. */
+  afterCommit?: () => void;
 }
 
 export interface ConsumerOptions {
@@ -198,25 +205,27 @@ export class Consumer {
     if (underWay) failpointAfterSending(`${this.options.queue}.written`);
     const rows = await underWay;
     if (!rows) return undefined;
-    decided?.onWritten?.();
+    decided?.afterCommit?.();
     return { result: true, rows };
   }
 
   /** One transaction for the whole batch; messages of one type go to their handler together, in the order they came. */
   private async runInTransaction(batch: Parsed[]) {
     const { outbox, queue } = this.options;
-    await outbox.transaction(async (tx) => {
+    const effects = await outbox.transaction(async (tx) => {
       const messages: OutgoingMessage[] = [];
+      const result: (() => void)[] = [];
       for (const type of this.expected) {
         const ofType = batch.map(({ message }) => message).filter((message) => message.body.event === type);
-        if (ofType.length > 0) messages.push(...(await this.callHandler(tx, type, ofType)));
+        if (ofType.length > 0) messages.push(...(await this.callHandler(tx, type, ofType, (effect) => result.push(effect))));
       }
-      return { result: undefined, messages };
+      return { result, messages };
     }, `${queue}.written`);
+    for (const effect of effects) effect();
   }
 
-  private callHandler<T extends EventType>(tx: Transaction, type: T, messages: IncomingMessage[]) {
-    return this.options.handlers[type]!(tx, messages);
+  private callHandler<T extends EventType>(tx: Transaction, type: T, messages: IncomingMessage[], afterCommit: AfterCommit) {
+    return this.options.handlers[type]!(tx, messages, afterCommit);
   }
 
   private acknowledge(batch: Parsed[]) {

@@ -14,6 +14,7 @@ export const topology: Topology = {
     { name: exchanges.accounts, type: 'topic', alternate: exchanges.unrouted },
     { name: exchanges.orderEvents, type: 'fanout' },
     { name: exchanges.stockEvents, type: 'fanout' },
+    { name: exchanges.accountEvents, type: 'fanout' },
     { name: exchanges.newOrders, type: 'direct', alternate: exchanges.unrouted },
     { name: exchanges.notifications, type: 'topic' },
   ],
@@ -29,6 +30,7 @@ export const topology: Topology = {
     { name: queues.newOrders, kind: 'work' },
     { name: queues.orderCreateCommands, kind: 'work' },
     { name: queues.orderUpdateCommands, kind: 'work' },
+    { name: queues.paymentCommands, kind: 'work' },
     ...Object.values(rpcs).map(requestsOf),
     { name: queues.unrouted, kind: 'bounded', lengthMax: 10_000 },
   ],
@@ -47,9 +49,11 @@ export const topology: Topology = {
     bind('PaymentCaptured', queues.paymentReplies),
     bind('PaymentDeclined', queues.paymentReplies),
     bind('PaymentRefunded', queues.paymentReplies),
+    bind('PaymentUnknown', queues.paymentReplies),
     bind('OrderRequested', queues.newOrders),
     ...copies(exchanges.orders, exchanges.orderEvents),
     ...copies(exchanges.inventory, exchanges.stockEvents),
+    ...copies(exchanges.accounts, exchanges.accountEvents),
   ],
 };
 

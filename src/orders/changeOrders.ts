@@ -126,6 +126,10 @@ function refuseForeignAnswer(order: LockedOrder, change: OrderChange, amendment:
       );
     if (hasTwoPrices(change.lines))
       throw new PoisonMessage(`${change.trigger} for ${order.id} names one product at two prices: the order is left as it is.`);
+    if (!Number.isSafeInteger(totalOf(change.lines)))
+      throw new PoisonMessage(
+        `${change.trigger} for ${order.id} makes a total that cannot be counted to the cent: the order is left as it is.`,
+      );
   }
   if (change.trigger === 'PaymentCaptured' && change.amount !== totalOf(change.lines))
     throw new PoisonMessage(`PaymentCaptured for ${order.id} names another sum than it costs: the order is left as it is.`);

@@ -1,53 +1,68 @@
 import { type CancellationCode, type EventOf } from '../contracts';
 import { type Transaction } from '../database';
-import { type Decide, type Handler, type Handlers, type IncomingMessage, type OutgoingMessage } from '../messaging';
+import {
+  type AfterCommit,
+  type Decide,
+  type Handler,
+  type Handlers,
+  type IncomingMessage,
+  type OutgoingMessage,
+} from '../messaging';
 import { changeOrders, changeOrdersAtOnce, type ChangeOptions, type ChangeOutcome } from './changeOrders';
 import { forgetClosings } from './closingRows';
 import { type OrderChange, type PricedLine } from './order';
-import { readPricedLines } from './paymentRows';
+import { findUnpaid, readPricedLines } from './paymentRows';
+import { askForPayment } from './watchPayments';
 
 /**
  * What inventory answers: it decides an order or a change of its lines, or says that it has heard of its closing. `onChanged` hears
- * what became of each order, for the metrics.
+ * what became of each order, for the metrics, once that is committed.
  */
 export function stockReplyHandlers(changing: ChangeOptions, onChanged: (outcomes: ChangeOutcome[]) => void): Handlers {
   const apply = applying(changing, onChanged);
   return {
-    StockReserved: ((tx, batch) => apply(tx, batch.map(reserved))) satisfies Handler<'StockReserved'>,
-    StockRejected: ((tx, batch) => apply(tx, batch.map(rejected))) satisfies Handler<'StockRejected'>,
-    StockAmended: ((tx, batch) => apply(tx, batch.map(amended))) satisfies Handler<'StockAmended'>,
-    AmendmentRejected: ((tx, batch) => apply(tx, batch.map(unamended))) satisfies Handler<'AmendmentRejected'>,
+    StockReserved: ((tx, batch, afterCommit) => apply(tx, batch.map(reserved), afterCommit)) satisfies Handler<'StockReserved'>,
+    StockRejected: ((tx, batch, afterCommit) => apply(tx, batch.map(rejected), afterCommit)) satisfies Handler<'StockRejected'>,
+    StockAmended: ((tx, batch, afterCommit) => apply(tx, batch.map(amended), afterCommit)) satisfies Handler<'StockAmended'>,
+    AmendmentRejected: ((tx, batch, afterCommit) =>
+      apply(tx, batch.map(unamended), afterCommit)) satisfies Handler<'AmendmentRejected'>,
     StockReleased: ((tx, batch) => heard(tx, batch)) satisfies Handler<'StockReleased'>,
     StockCommitted: ((tx, batch) => heard(tx, batch)) satisfies Handler<'StockCommitted'>,
   };
 }
 
-/** What accounts answers: it decides an order that waits for its payment, or says that the money is back where it came from. */
+/**
+ * What accounts answers: it decides an order that waits for its payment, says that the money is back where it came from, or that it
+ * was never asked.
+ */
 export function paymentReplyHandlers(changing: ChangeOptions, onChanged: (outcomes: ChangeOutcome[]) => void): Handlers {
   const apply = applying(changing, onChanged);
   return {
-    PaymentCaptured: (async (tx, batch) => {
+    PaymentCaptured: (async (tx, batch, afterCommit) => {
       const orderIds = batch.map(({ body }) => body.order_id);
       const lines = await readPricedLines(tx, orderIds);
-      return apply(
-        tx,
-        batch.map((message) => captured(message, lines.get(message.body.order_id) ?? [])),
-      );
+      const changes = batch.map((message) => captured(message, lines.get(message.body.order_id) ?? []));
+      return apply(tx, changes, afterCommit);
     }) satisfies Handler<'PaymentCaptured'>,
-    PaymentDeclined: ((tx, batch) => apply(tx, batch.map(declined))) satisfies Handler<'PaymentDeclined'>,
-    PaymentRefunded: (async (tx, batch) => {
-      const messages = await apply(tx, batch.map(refunded));
+    PaymentDeclined: ((tx, batch, afterCommit) =>
+      apply(tx, batch.map(declined), afterCommit)) satisfies Handler<'PaymentDeclined'>,
+    PaymentRefunded: (async (tx, batch, afterCommit) => {
+      const messages = await apply(tx, batch.map(refunded), afterCommit);
       const orderIds = batch.map(({ body }) => body.order_id);
       await forgetClosings(tx, 'refunds', orderIds);
       return messages;
     }) satisfies Handler<'PaymentRefunded'>,
+    PaymentUnknown: (async (tx, batch) => {
+      const orderIds = batch.map(({ body }) => body.order_id);
+      return askForPayment(tx, await findUnpaid(tx, orderIds), changing.newId);
+    }) satisfies Handler<'PaymentUnknown'>,
   };
 }
 
 function applying(changing: ChangeOptions, onChanged: (outcomes: ChangeOutcome[]) => void) {
-  return async (tx: Transaction, changes: OrderChange[]): Promise<OutgoingMessage[]> => {
+  return async (tx: Transaction, changes: OrderChange[], afterCommit: AfterCommit): Promise<OutgoingMessage[]> => {
     const outcomes = await changeOrders(tx, changes, changing);
-    onChanged(outcomes);
+    afterCommit(() => onChanged(outcomes));
     return outcomes.flatMap(({ messages }) => messages);
   };
 }
@@ -58,7 +73,7 @@ export function stockRepliesAtOnce(changing: ChangeOptions, onChanged: (outcomes
     const changes = batch.flatMap((message) => decisionOf(message) ?? []);
     if (changes.length < batch.length) return undefined;
     const decided = await changeOrdersAtOnce(database, changes, changing);
-    return decided && { write: decided.write, onWritten: () => onChanged(decided.outcomes) };
+    return decided && { write: decided.write, afterCommit: () => onChanged(decided.outcomes) };
   };
 }
 

@@ -10,10 +10,10 @@ import { refusals } from './refusals';
  */
 export function orderCommandHandlers(changing: ChangeOptions, onChanged: (outcomes: ChangeOutcome[]) => void): Handlers {
   return {
-    OrderChangeRequested: (async (tx, batch) => {
+    OrderChangeRequested: (async (tx, batch, afterCommit) => {
       const outcomes = await changeOrders(tx, batch.map(changeOf), changing);
       outcomes.forEach(refuse);
-      onChanged(outcomes);
+      afterCommit(() => onChanged(outcomes));
       return outcomes.flatMap((outcome) => outcome.messages);
     }) satisfies Handler<'OrderChangeRequested'>,
   };

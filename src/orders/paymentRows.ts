@@ -25,6 +25,14 @@ export async function takeUnpaid(tx: Transaction, limit: number, againAfterMs: n
               o.payment::text AS payment, o.deadline_at <= clock_timestamp() AS "isOverdue"`;
 }
 
+/** Those of these orders that wait for their payment and have time left. */
+export async function findUnpaid(tx: Transaction, orderIds: string[]): Promise<Omit<UnpaidOrder, 'isOverdue'>[]> {
+  return tx.$queryRaw`
+    SELECT id, customer_id AS "customerId", version, correlation_id AS "correlationId", currency, payment::text AS payment
+    FROM orders.orders WHERE id = ANY(${orderIds}::text[]) AND status = 'RESERVED' AND deadline_at > clock_timestamp()
+    ORDER BY id`;
+}
+
 /** The lines of these orders at the prices that were taken when they were reserved. Orders that nobody knows are left out. */
 export async function readPricedLines(tx: Transaction, orderIds: string[]): Promise<Map<string, PricedLine[]>> {
   const rows = await tx.$queryRaw<{ orderId: string; productId: number; quantity: number; unitPrice: bigint }[]>`

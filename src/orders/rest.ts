@@ -7,10 +7,11 @@ import { type CreateOrderResult } from './createOrder';
 import { type OrderWish } from './placeOrders';
 import { refusals } from './refusals';
 import { Order, OrderStatus } from './schema';
+import { type UpdateOrderInput, type UpdateOrderResult } from './updateOrder';
 
 /** The REST door of the orders context. `sample`: what a POST without a body orders; without it every order needs a body. */
 export function orderEndpoints(orders: OrdersContext, sample?: () => Promise<OrderWish | undefined>): Endpoint[] {
-  return [createOrderEndpoint(orders, sample), orderEndpoint(orders)];
+  return [createOrderEndpoint(orders, sample), orderEndpoint(orders), updateOrderEndpoint(orders)];
 }
 
 const aProduct = {
@@ -29,6 +30,13 @@ const newOrder = z.strictObject({
     .string()
     .nullish()
     .describe('The same key again gets the same order; goes before the header Idempotency-Key.'),
+});
+
+const newQuantities = z.strictObject({
+  items: z
+    .array(z.strictObject({ ...aProduct, quantity: z.int().describe('Units from now on; 0 takes the product off the order.') }))
+    .describe('What changes, each product once; the others stay as they are.'),
+  expectedVersion: z.int().nullish().describe('Change nothing unless the order is at this version.'),
 });
 
 const money = z.object({ minorUnits: z.int(), currency: z.string(), decimal: z.string() });
@@ -113,8 +121,85 @@ function orderEndpoint(orders: OrdersContext): Endpoint<{ id: string }> {
     refusals: { 404: 'There is no such order.' },
     async answer({ parameters: { id } }) {
       const [view] = await orders.find([id]);
-      if (!view) throw new Refused(404, 'UNKNOWN_ORDER', refusals.unknownOrder(id), { orderId: id });
+      if (!view) throw unknownOrder(id);
       return { status: 200, body: Order.of(view) };
     },
   };
+}
+
+function unknownOrder(orderId: string): Refused {
+  return new Refused(404, 'UNKNOWN_ORDER', refusals.unknownOrder(orderId), { orderId });
+}
+
+function updateOrderEndpoint(orders: OrdersContext): Endpoint<{ id: string }, Omit<UpdateOrderInput, 'orderId'>> {
+  return {
+    method: 'PATCH',
+    path: '/orders/{id}',
+    operationId: 'updateOrder',
+    summary: 'Changes the quantities of an order.',
+    description:
+      'Of a CONFIRMED order without a payment. Only the difference of stock moves, all of it or nothing. Waits a few seconds for inventory. Repeating it is safe.',
+    parameters: z.object({ id: z.string().describe('The id of the order.') }),
+    body: { schema: newQuantities, required: true },
+    answers: {
+      200: { description: 'The order with these quantities.', schema: order },
+      202: { description: 'The order as it was: the change is safe, and inventory decides it later.', schema: order },
+    },
+    refusals: {
+      404: 'There is no such order.',
+      409: 'The order keeps its quantities: its status, its version, its payment, another change under way or the stock does not allow these.',
+      422: 'The input breaks a rule; nothing was changed.',
+    },
+    async answer({ parameters: { id: orderId }, body, context }) {
+      return toUpdated(await orders.update({ orderId, ...body! }, context.correlationId));
+    },
+  };
+}
+
+function toUpdated(result: UpdateOrderResult): RestAnswer {
+  switch (result.type) {
+    case 'updated':
+      return { status: 200, body: Order.of(result.order) };
+    case 'under-way':
+      return { status: 202, body: Order.of(result.order) };
+    case 'invalid':
+      throw refusedInput(result.fields);
+    case 'unknown-order':
+      throw unknownOrder(result.orderId);
+    default:
+      throw updateConflict(result);
+  }
+}
+
+type UpdateConflict = Extract<UpdateOrderResult, { type: 'refused' | 'paid' | 'amending' | 'version-moved' | 'rejected' }>;
+
+function updateConflict(result: UpdateConflict): Refused {
+  const { orderId } = result;
+  switch (result.type) {
+    case 'refused': {
+      const { status } = result;
+      return new Refused(409, 'ORDER_STATE_CONFLICT', refusals.wrongStatus(orderId, status, 'updated'), {
+        orderId,
+        orderStatus: status,
+      });
+    }
+    case 'paid':
+      return new Refused(409, 'ORDER_STATE_CONFLICT', refusals.paid(orderId), { orderId, orderStatus: 'CONFIRMED' });
+    case 'amending':
+      return new Refused(409, 'UPDATE_UNDER_WAY', refusals.amending(orderId), { orderId });
+    case 'version-moved': {
+      const { version, expectedVersion } = result;
+      return new Refused(409, 'ORDER_VERSION_CONFLICT', refusals.versionMoved(orderId, version, expectedVersion), {
+        orderId,
+        version,
+      });
+    }
+    case 'rejected': {
+      const { code, message, lines } = result.reason;
+      const short = lines.map(({ product_id: productId, ...line }) => ({ productId, ...line }));
+      return new Refused(409, code, refusals.updateRejected(orderId, message), { orderId, lines: short });
+    }
+    default:
+      return result satisfies never;
+  }
 }

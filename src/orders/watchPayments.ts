@@ -42,7 +42,12 @@ async function askWhatCameFirst(tx: Transaction, orders: UnpaidOrder[], changing
   return (await changeOrders(tx, changes, changing)).flatMap(({ messages }) => messages);
 }
 
-async function askForPayment(tx: Transaction, orders: UnpaidOrder[], newId: () => string): Promise<OutgoingMessage[]> {
+/** Accounts is asked for the totals of these orders once more. */
+export async function askForPayment(
+  tx: Transaction,
+  orders: Omit<UnpaidOrder, 'isOverdue'>[],
+  newId: () => string,
+): Promise<OutgoingMessage[]> {
   if (orders.length === 0) return [];
   const lines = await readPricedLines(
     tx,

@@ -71,7 +71,7 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
 
   async function look() {
     failpoint('watchdog.starting');
-    const expired = await untilEmpty(() => outbox.transaction((tx) => expire(tx, options)));
+    const expired = await untilEmpty(giveUpOverdue);
     const late = await outbox.transaction(async (tx) => ({ result: await anyLate(tx), messages: [] }));
     const republished = late.isUndecided ? await askInventory() : 0;
     const unpaid = late.isUnpaid ? await askAccounts() : 0;
@@ -82,6 +82,12 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
       log.warn({ expired, republished, unpaid, retold }, 'orders waited too long for an answer');
     }
     return { expired, republished, unpaid, retold };
+  }
+
+  async function giveUpOverdue(): Promise<number> {
+    const outcomes = await outbox.transaction((tx) => expire(tx, options));
+    options.onChanged(outcomes);
+    return outcomes.length;
   }
 
   async function askInventory(): Promise<number> {
@@ -109,7 +115,7 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
   }
 }
 
-async function expire(tx: Transaction, { changing, onChanged, batchSizeMax }: WatchdogOptions) {
+async function expire(tx: Transaction, { changing, batchSizeMax }: WatchdogOptions) {
   const overdue = await lockOverdue(tx, batchSizeMax);
   const reason = { code: 'EXPIRED' as const, message: 'Inventory gave no answer before the deadline', lines: [] };
   const outcomes = await changeOrders(
@@ -118,8 +124,7 @@ async function expire(tx: Transaction, { changing, onChanged, batchSizeMax }: Wa
     changing,
   );
   if (overdue.length > 0) failpoint('watchdog.saved');
-  onChanged(outcomes);
-  return { result: overdue.length, messages: outcomes.flatMap((outcome) => outcome.messages) };
+  return { result: outcomes, messages: outcomes.flatMap((outcome) => outcome.messages) };
 }
 
 /** At most one batch a look, and never for an order whose event still waits in the outbox: a backlog is not helped by repeating it. */

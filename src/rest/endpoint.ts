@@ -5,7 +5,7 @@ import { type RequestContext } from '../observability';
 
 /** One address with one method: what it takes, what it answers, and how. The gateway serves it, and describes it from this. */
 export interface Endpoint<Parameters = object, Body = unknown> {
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'PATCH';
   /** With parameters in braces, as OpenAPI writes them: `/orders/{id}`. */
   path: string;
   /** The name that generated clients call it by. */

@@ -96,7 +96,10 @@ const consuming: Record<RoleName, (house: House) => Promise<(() => Promise<void>
     const dispatcher = await begun(house.notifications.dispatcher());
     return [dispatcher, ...(await consume(house, 'notifications', house.notifications))];
   },
-  accounts: (house) => consume(house, 'accounts', house.accounts),
+  async accounts(house) {
+    const consumers = await consume(house, 'accounts', house.accounts);
+    return [...consumers, ...(await answer(house, house.accounts.rpc))];
+  },
 };
 
 async function begun(worker: { start(): Promise<void>; stop(): Promise<void> }) {

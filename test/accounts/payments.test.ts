@@ -8,7 +8,7 @@ import { type Handler, type Outbox, type OutboxSchema } from '../../src/messagin
 import { createLogger, createMetrics } from '../../src/observability';
 import { createOrders, type OrdersContext, type Watchdog } from '../../src/orders';
 import { type InventoryContext } from '../../src/inventory';
-import { accountsOn, aProduct, handle, incoming, inventoryOn, silentOutbox } from '../support/anOrder';
+import { accountsOn, aProduct, handle, incoming, inventoryOn, leaveOut, silentOutbox } from '../support/anOrder';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 /** Orders, inventory and accounts on a real database, with the post in the hands of the test. */
@@ -65,7 +65,7 @@ async function deliver(...bodies: AnyEvent[]): Promise<AnyEvent[]> {
     const types = [...new Set(bodies.map((body) => body.event))].filter((type) => table[type]);
     for (const type of types) {
       const batch = bodies.filter((body) => body.event === type).map((body) => incoming(body) as never);
-      answers.push(...(await handle(outboxOf(schema as OutboxSchema), (tx) => table[type]!(tx, batch))));
+      answers.push(...(await handle(outboxOf(schema as OutboxSchema), (tx) => table[type]!(tx, batch, leaveOut))));
     }
   }
   return answers;
@@ -114,6 +114,7 @@ async function reserved(customerId: string, quantity = 1): Promise<AnyEvent> {
   return question!;
 }
 
+const look = () => watchdog.look();
 const idOf = (body: AnyEvent) => body.order_id as string;
 const find = async (id: string) => (await orders.find([id]))[0]!;
 const balanceOf = async (customerId: string) => (await accounts.account(customerId))?.balance;
@@ -320,8 +321,6 @@ describe('crossings', () => {
 });
 
 describe('an order that waits for its payment', () => {
-  const look = () => watchdog.look();
-
   it('is asked for again, once for each doubling of its age, and not while its question is still in the outbox', async () => {
     const id = await place(await aCustomer(PRICE));
     const [answer] = await deliver(...(await post()));
@@ -394,6 +393,71 @@ describe('an order that waits for its payment', () => {
     await untilAtRest();
     expect(await database.refund.count()).toBe(0);
     expect(await balanceOf(customerId)).toBe(PRICE);
+  });
+});
+
+describe('payment.process, the command to have an order paid now', () => {
+  const asked = (orderId: string): AnyEvent => ({ event: 'PaymentRequested', order_id: orderId });
+  const unknown = (orderId: string) => ({ event: 'PaymentUnknown', order_id: orderId });
+
+  it('its question got lost: it is asked again, and the money is taken once, whatever else comes late (S3.2)', async () => {
+    const customerId = await aCustomer(2 * PRICE);
+    const question = await reserved(customerId);
+    const id = idOf(question);
+    const answers = await deliver(asked(id), asked(id));
+    expect(answers).toEqual([unknown(id), unknown(id)]);
+    const again = await deliver(...answers);
+    expect(again).toEqual([question]);
+    const [captured] = await deliver(...again, question);
+    expect(captured).toMatchObject({ event: 'PaymentCaptured', amount: PRICE });
+    expect(await deliver(asked(id))).toEqual([captured]);
+    await untilAtRest();
+    expect(await find(id)).toMatchObject({ status: 'CONFIRMED' });
+    expect(await balanceOf(customerId)).toBe(PRICE);
+  });
+
+  it('what was decided is told again: a decline stays a decline, a refund a refund (S3.2)', async () => {
+    const poor = await reserved(await aCustomer(0));
+    const declined = await deliver(poor);
+    expect(await deliver(asked(idOf(poor)))).toEqual(declined);
+    await untilAtRest();
+    const customerId = await aCustomer(PRICE);
+    const question = await reserved(customerId);
+    await deliver(question);
+    await orders.cancel(idOf(question));
+    await untilAtRest();
+    expect(await deliver(asked(idOf(question)))).toMatchObject([{ event: 'PaymentRefunded', amount: PRICE }]);
+    expect(await balanceOf(customerId)).toBe(PRICE);
+  });
+
+  it('takes no money for an order that does not wait for it: PENDING, without a payment, cancelled, overdue, or none at all (S3.2)', async () => {
+    const customerId = await aCustomer(10 * PRICE);
+    const overdue = idOf(await reserved(customerId));
+    await waited(overdue, 61_000);
+    const pending = await place(customerId);
+    const unpaid = await place(customerId, 1, null);
+    const [answer] = await deliver({ event: 'OrderCreated', order_id: unpaid, items: [{ product_id: product, quantity: 1 }] });
+    await deliver(answer!);
+    const cancelled = await place(customerId);
+    await orders.cancel(cancelled);
+    const ids = [pending, unpaid, cancelled, overdue, 'ORD-nobody'];
+    const answers = await deliver(...ids.map(asked));
+    expect(answers).toEqual(ids.map(unknown));
+    expect(await deliver(...answers)).toEqual([]);
+    expect(await balanceOf(customerId)).toBe(10 * PRICE);
+    await look();
+  });
+
+  it('the command, the capture and a cancel at the same moment, 20 times: the money is back, or was never taken (S3.2, S3.7)', async () => {
+    const customerId = await aCustomer(10_000);
+    const questions: AnyEvent[] = [];
+    for (let count = 0; count < 20; count++) questions.push(await reserved(customerId));
+    const commanded = async (id: string) => deliver(...(await deliver(...(await deliver(asked(id))))));
+    await Promise.all(
+      questions.flatMap((question) => [commanded(idOf(question)), deliver(question), orders.cancel(idOf(question))]),
+    );
+    await untilAtRest();
+    expect(await balanceOf(customerId)).toBe(10_000);
   });
 });
 

@@ -63,6 +63,19 @@ function startClients(database: Database, productId: number) {
     }
   }
 
+  /** Other quantities for an order, as soon as it is CONFIRMED. */
+  async function change(holdfast: HoldfastProcess) {
+    const input = { customerId: 'CUST-change', items: [{ productId, quantity: 1 }] };
+    const { createOrder } = await holdfast.ask<{ createOrder: { id: string } }>(creation, { input });
+    for (let attempt = 1; attempt <= 20 && !stopping.signal.aborted; attempt++) {
+      const items = `[{ productId: ${productId}, quantity: 2 }]`;
+      const mutation = `mutation { changed: updateOrder(input: { orderId: "${createOrder.id}", items: ${items} }) { __typename } }`;
+      const { changed } = await holdfast.ask<{ changed: { __typename: string } }>(mutation);
+      if (changed.__typename === 'Order') return;
+      await pause(100);
+    }
+  }
+
   return {
     acknowledged,
     /** Talks to this process until it or the test ends. */
@@ -71,20 +84,20 @@ function startClients(database: Database, productId: number) {
       void holdfast.ended.then(() => (isOver = true));
       await holdfast.url().catch(() => undefined);
       const closings = [undefined, 'cancelOrder', 'fulfilOrder'] as const;
-      const client = async (closing: (typeof closings)[number]) => {
+      const atIt = async (what: () => Promise<void>) => {
         while (!isOver && !stopping.signal.aborted) {
-          await order(holdfast, closing).catch(() => undefined);
+          await what().catch(() => undefined);
           await pause(20);
         }
       };
-      await Promise.all(closings.map(client));
+      await Promise.all([...closings.map((closing) => atIt(() => order(holdfast, closing))), atIt(() => change(holdfast))]);
     },
-    /** What crashes leave for sweeps and watchdogs to find; a database that is away is waited for. */
+    /** What crashes leave for sweeps and watchdogs to find, and what is sent by message; a database that is away is waited for. */
     async leaveBehind() {
-      const kinds = ['unpublished', 'repeated', 'late', 'overdue'] as const;
+      const kinds = ['unpublished', 'requested', 'repeated', 'commanded', 'late', 'overdue'] as const;
       for (let turn = 0; !stopping.signal.aborted; turn++) {
-        await leaveBehind(database, kinds[turn % 4]!, 'CUST-left', productId).catch(() => undefined);
-        await pause(150);
+        await leaveBehind(database, kinds[turn % kinds.length]!, 'CUST-left', productId).catch(() => undefined);
+        await pause(100);
       }
     },
     stop: () => stopping.abort(),
@@ -104,14 +117,20 @@ const untilAllHolds = (database: Database, acknowledged: Acknowledged[]) =>
 const within = <T>(event: Promise<T>, limitMs: number) => Promise.race([event, pause(limitMs, undefined, { ref: false })]);
 
 const roleOf = (point: FailpointName) => {
-  if (/^(createOrder|closeOrder|relay\.(published|confirmed|removed))/.test(point)) return 'gateway';
-  if (/accounts|^(capture|close)Payments/.test(point)) return 'accounts';
-  return /^(stock\.replies|payment\.replies|watchdog|relay)/.test(point) ? 'orders' : 'inventory';
+  if (/^(createOrder|closeOrder|updateOrder|relay\.(published|confirmed|removed))/.test(point)) return 'gateway';
+  if (/accounts|^(capture|close)Payments|^payment\.process/.test(point)) return 'accounts';
+  if (point.includes('notifications')) return 'notifications';
+  return /^(stock\.replies|payment\.replies|new_orders_queue|order\.update\.|watchdog|relay)/.test(point)
+    ? 'orders'
+    : 'inventory';
 };
 
 /** The consumer is the same at every queue: before and behind its transactions it dies at those of inventory, and at length at all. */
 const struckHere = failpoints.filter(
-  ({ name }) => !/^(order\.reserved|payment\.closings|payment\.replies)\..*\.(starting|acked)$/.test(name),
+  ({ name }) =>
+    !/^(order\.reserved|payment|reservation\.amend|new_orders_queue|order\.update|order\..*\.notifications).*\.(starting|acked)$/.test(
+      name,
+    ),
 );
 
 (url ? describe : describe.skip)('distributed over RabbitMQ', () => {

@@ -7,11 +7,14 @@ import { eventually } from '../support/eventually';
 /** The REST door: its addresses, its refusals, and the document that describes both. */
 let house: House;
 let productId: number;
+/** What is updated. */
+let updated: number;
 
 beforeAll(async () => {
   house = await aHouse();
   productId = await addProduct('LAPTOP', 'Laptop', 10);
   await addProduct('MOUSE', 'Mouse', 50);
+  updated = await addProduct('CABLE', 'Cable', 100);
 });
 afterAll(() => house.drop());
 
@@ -30,6 +33,12 @@ async function call(path: string, init: RequestInit = {}) {
 const post = (body: unknown, headers: Record<string, string> = {}) =>
   call('/create_order', {
     method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+const patch = (id: unknown, body: unknown, headers: Record<string, string> = {}) =>
+  call(`/orders/${String(id)}`, {
+    method: 'PATCH',
     headers: { 'content-type': 'application/json', ...headers },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   });
@@ -82,6 +91,140 @@ describe('POST /create_order', () => {
     const other = await post(anOrder({ items: [{ productId, quantity: 1 }], idempotencyKey: 'rest-1' }));
     expect(other).toMatchObject({ status: 422, json: { code: 'IDEMPOTENCY_CONFLICT' } });
   });
+});
+
+async function confirmed(quantity: number, more: object = {}) {
+  const { json } = await post(anOrder({ items: [{ productId: updated, quantity }], ...more }));
+  const { id } = json.order as { id: string };
+  await eventually(async () => (await call(`/orders/${id}`)).json.status === 'CONFIRMED');
+  return id;
+}
+
+describe('PATCH /orders/{id}', () => {
+  const stock = async () => ((await call('/products')).json[updated] as { stock: number }).stock;
+  const wish = (quantity: number, more: object = {}) => ({ items: [{ productId: updated, quantity }], ...more });
+
+  it('changes the quantities, by the difference; the same again changes nothing (S0.6)', async () => {
+    const before = await stock();
+    const id = await confirmed(2);
+    const { status, json } = await patch(id, wish(5));
+    expect({ status, json }).toMatchObject({
+      status: 200,
+      json: { id, version: 3, items: [{ quantity: 5 }], total: { minorUnits: 500 } },
+    });
+    expect(await patch(id, wish(5))).toMatchObject({ status: 200, json: { version: 3 } });
+    expect(await stock()).toBe(before - 5);
+    expect(await patch(id, { items: [{ sku: 'CABLE', quantity: 1 }], expectedVersion: 3 })).toMatchObject({
+      status: 200,
+      json: { version: 4 },
+    });
+    expect(await stock()).toBe(before - 1);
+  });
+
+  it('is a conflict where the stock is short, line by line, and the order keeps its lines (S0.6)', async () => {
+    const id = await confirmed(2);
+    const { status, json } = await patch(id, wish(1_000));
+    expect({ status, json }).toMatchObject({
+      status: 409,
+      json: {
+        code: 'INSUFFICIENT_STOCK',
+        orderId: id,
+        lines: [{ productId: updated, requested: 1_000, code: 'INSUFFICIENT_STOCK' }],
+      },
+    });
+    expect((await call(`/orders/${id}`)).json).toMatchObject({ version: 2, items: [{ quantity: 2 }] });
+  });
+
+  it('is a conflict at another version, for a paid order, and for one that is cancelled', async () => {
+    const id = await confirmed(2);
+    expect(await patch(id, wish(3, { expectedVersion: 1 }))).toMatchObject({
+      status: 409,
+      json: { code: 'ORDER_VERSION_CONFLICT', version: 2 },
+    });
+    await house.ask(`mutation { cancelOrder(orderId: "${id}") { __typename } }`);
+    expect(await patch(id, wish(3))).toMatchObject({
+      status: 409,
+      json: { code: 'ORDER_STATE_CONFLICT', orderStatus: 'CANCELLED' },
+    });
+    await house.ask('mutation { deposit(input: { customerId: "CUST-rest", amount: 10000, reference: "r" }) { __typename } }');
+    const paid = await confirmed(1, { payment: 'BALANCE' });
+    expect(await patch(paid, wish(2))).toMatchObject({
+      status: 409,
+      json: { code: 'ORDER_STATE_CONFLICT', orderStatus: 'CONFIRMED' },
+    });
+  });
+
+  it('answers 202 with the order as it is while inventory has not decided', async () => {
+    const away = await aHouse({ roles: ['gateway', 'orders'] });
+    const id = 'ORD-waiting';
+    await away.database.$executeRaw`
+      INSERT INTO orders.orders (id, customer_id, status, currency, correlation_id, deadline_at, watch_at)
+      VALUES (${id}, 'CUST-rest', 'CONFIRMED', 'EUR', 'test', now() + interval '1 hour', now() + interval '1 hour')`;
+    await away.database.$executeRaw`
+      INSERT INTO orders.order_items (order_id, product_id, quantity, unit_price_minor) VALUES (${id}, 1, 1, 100)`;
+    const update = (quantity: number) =>
+      fetch(`${away.url}/orders/${id}`, {
+        method: 'PATCH',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ items: [{ productId: 1, quantity }] }),
+      });
+    const first = await update(2);
+    expect([first.status, await first.json()]).toMatchObject([202, { id, items: [{ quantity: 1 }] }]);
+    const second = await update(3);
+    expect([second.status, await second.json()]).toMatchObject([409, { code: 'UPDATE_UNDER_WAY' }]);
+    await away.drop();
+  });
+
+  it.each<[string, unknown, string]>([
+    ['a negative quantity', wish(-1), 'items.0.quantity'],
+    ['a fractional quantity', wish(1.5), 'items.0.quantity'],
+    ['a quantity in words', { items: [{ sku: 'CABLE', quantity: 'two' }] }, 'items.0.quantity'],
+    ['a quantity of 2^31', { items: [{ sku: 'CABLE', quantity: 2 ** 31 }] }, 'items.0.quantity'],
+    ['no items', { items: [] }, 'items'],
+    ['1,000 items', { items: Array.from({ length: 1_000 }, () => ({ sku: 'CABLE', quantity: 1 })) }, 'items'],
+    [
+      'one product twice',
+      {
+        items: [
+          { sku: 'CABLE', quantity: 1 },
+          { sku: 'CABLE', quantity: 2 },
+        ],
+      },
+      'items',
+    ],
+    ['what leaves nothing', { items: [{ sku: 'CABLE', quantity: 0 }] }, 'items'],
+    ['a product by neither id nor sku', { items: [{ quantity: 1 }] }, 'items.0'],
+    ['an unknown sku', { items: [{ sku: 'NO-SUCH', quantity: 1 }] }, 'items.0.sku'],
+    ['a sku with NUL', { items: [{ sku: 'NO\u0000', quantity: 1 }] }, 'items.0.sku'],
+    ['a version of 0', { items: [{ sku: 'CABLE', quantity: 1 }], expectedVersion: 0 }, 'expectedVersion'],
+    ['an unknown field', { items: [{ sku: 'CABLE', quantity: 1 }], customerId: 'x' }, ''],
+    ['a list', [], ''],
+    ['null', null, ''],
+  ])('refuses %s as a problem that names the field', async (_case, body, path) => {
+    const { status, headers, json } = await patch(await anId(), body);
+    expect({ status, type: headers.get('content-type'), code: json.code }).toEqual({
+      ...{ status: 422, type: 'application/problem+json', code: 'VALIDATION_FAILED' },
+    });
+    expect((json.fields as { path: string }[]).map((field) => field.path)).toContain(path);
+    expect((await call(`/orders/${await anId()}`)).json).toMatchObject({ version: 2, items: [{ quantity: 1 }] });
+  });
+
+  it.each<[string, () => ReturnType<typeof call>, number, string]>([
+    ['an order that is nobody’s', () => patch('ORD-nobody', wish(1)), 404, 'UNKNOWN_ORDER'],
+    ['an id with NUL', () => patch('a%00b', wish(1)), 422, 'VALIDATION_FAILED'],
+    ['a broken address', () => patch('%E0%A4', wish(1)), 400, 'BAD_USER_INPUT'],
+    ['malformed JSON', () => patch('ORD-1', '{"items":'), 400, 'BAD_USER_INPUT'],
+    ['no body', () => call('/orders/ORD-1', { method: 'PATCH' }), 400, 'BAD_USER_INPUT'],
+    ['a form', () => patch('ORD-1', 'a=b', { 'content-type': 'text/plain' }), 415, 'BAD_USER_INPUT'],
+    ['a body of 10 MiB', () => patch('ORD-1', 'x'.repeat(10 * 1024 * 1024)), 413, 'PAYLOAD_TOO_LARGE'],
+    ['another method', () => call('/orders/ORD-1', { method: 'PUT' }), 405, 'METHOD_NOT_ALLOWED'],
+  ])('refuses %s', async (_case, ask, status, code) => {
+    const answer = await ask();
+    expect([answer.status, answer.json.code]).toEqual([status, code]);
+  });
+
+  let id: string | undefined;
+  const anId = async () => (id ??= await confirmed(1));
 });
 
 describe('refuses as a problem after RFC 9457, naming the field, with nothing written', () => {
@@ -196,6 +339,7 @@ describe('/openapi.json', () => {
     const answers: [string, string, number, unknown][] = [
       ['/create_order', 'post', 201, placed],
       ['/orders/{id}', 'get', 200, (await call(headers.get('location')!)).json],
+      ['/orders/{id}', 'patch', 200, (await patch(await confirmed(1), { items: [{ sku: 'CABLE', quantity: 2 }] })).json],
       ['/products', 'get', 200, (await call('/products')).json],
     ];
     for (const [path, method, status, json] of answers) {
@@ -216,6 +360,7 @@ describe('/openapi.json', () => {
     expect(operations).toEqual([
       ['post /create_order', 'Idempotency-Key in header', '200 201 400 413 415 422 500 503'],
       ['get /orders/{id}', 'id in path', '200 400 404 500 503'],
+      ['patch /orders/{id}', 'id in path', '200 202 400 404 409 413 415 422 500 503'],
       ['get /products', 'first in query, after in query', '200 400 422 500 503'],
     ]);
   });

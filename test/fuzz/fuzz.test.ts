@@ -5,12 +5,15 @@ import { v7 as uuidv7 } from 'uuid';
 
 import { audit } from '../../scripts/audit';
 import { attackGraphql, schemaOf } from '../../scripts/fuzz/attackGraphql';
+import { attackQuestions } from '../../scripts/fuzz/attackQuestions';
 import { attackQueues } from '../../scripts/fuzz/attackQueues';
 import { validOperation } from '../../scripts/fuzz/operations';
+import { workQueues } from '../../scripts/fuzz/payloads';
 import { openAttacker, type Attacker } from '../../scripts/fuzz/publish';
 import { type KnownValues } from '../../scripts/fuzz/values';
 import { seededRandom } from '../../scripts/random';
-import { type Delivery } from '../../src/messaging';
+import { rpcs } from '../../src/contracts';
+import { notificationsTopology, topology, type Delivery } from '../../src/messaging';
 import { connectRabbitmq } from '../../src/messaging/brokers/rabbitmq';
 import { aHouse, type House } from '../support/aHouse';
 import { testRabbitmqUrl } from '../support/brokers';
@@ -33,6 +36,11 @@ async function knownProducts(house: House): Promise<KnownValues> {
     known.productIds.push(createProduct.id);
     known.skus.push(sku);
   }
+  const input = `{ customerId: "fuzz", items: [{ productId: ${known.productIds[0]}, quantity: 1 }] }`;
+  const { createOrder } = await house.ask<{ createOrder: { id: string } }>(
+    `mutation { createOrder(input: ${input}) { ... on Order { id } } }`,
+  );
+  known.orderIds.push(createOrder.id);
   return known;
 }
 
@@ -75,6 +83,13 @@ describe('GraphQL', () => {
   });
 });
 
+it('every queue that anybody works at is attacked, and every queue of questions', () => {
+  const declared = [...topology.queues, ...notificationsTopology.queues];
+  const ofKind = (kind: string) => declared.filter((queue) => queue.kind === kind).map(({ name }) => name);
+  expect([...workQueues].sort()).toEqual(ofKind('work').sort());
+  expect(Object.values(rpcs).map(({ queue }) => queue)).toEqual(ofKind('requests'));
+});
+
 const url = testRabbitmqUrl('test-5');
 
 (url ? describe : describe.skip)('AMQP', () => {
@@ -109,6 +124,14 @@ const url = testRabbitmqUrl('test-5');
     const outcome = await attack(200, 2, 50);
     expect(outcome.violations).toEqual([]);
     for (const { dead } of Object.values(outcome.queues)) expect(dead).toBe(4);
+  });
+
+  it('of 200 questions a queue each is answered once, by its contract or by what is wrong with it', async () => {
+    const known = await knownProducts(house);
+    const outcome = await attackQuestions({ brokerUrl: url!, seed: 3, known, questions: 200, ...quietly });
+    expect(outcome.violations).toEqual([]);
+    for (const { answered, refused } of Object.values(outcome.queues)) expect(Math.min(answered, refused)).toBeGreaterThan(30);
+    expect(await brokenPromises(house)).toEqual([]);
   });
 
   it('a message that forges the story of its death is told as it came', async () => {

@@ -5,7 +5,7 @@ import { type InventoryContext, reconcile } from '../../src/inventory';
 import { commitReservation, releaseReservation } from '../../src/inventory/closeReservation';
 import { reserveStock, reserveStockAtOnce } from '../../src/inventory/reserveStock';
 import { PoisonMessage, type Outbox } from '../../src/messaging';
-import { anOrderCreated, aProduct, handle, incoming, inventoryOn, settle, silentOutbox } from '../support/anOrder';
+import { anOrderCreated, aProduct, handle, incoming, inventoryOn, leaveOut, settle, silentOutbox } from '../support/anOrder';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 let testDatabase: TestDatabase;
@@ -50,9 +50,11 @@ const expected: Record<State, Record<Kind, [next: State, answers: string]>> = {
 const deliver = async (kind: Kind, order_id: string, product: number): Promise<string> => {
   const created = [anOrderCreated(order_id, [product, 1])];
   const work: Record<Kind, Parameters<typeof handle>[1]> = {
-    created: (tx) => reserveStock(uuidv7)(tx, created),
-    cancelled: (tx) => releaseReservation(uuidv7)(tx, [incoming<'OrderCancelled'>({ event: 'OrderCancelled', order_id })]),
-    fulfilled: (tx) => commitReservation(uuidv7)(tx, [incoming<'OrderFulfilled'>({ event: 'OrderFulfilled', order_id })]),
+    created: (tx) => reserveStock(uuidv7)(tx, created, leaveOut),
+    cancelled: (tx) =>
+      releaseReservation(uuidv7)(tx, [incoming<'OrderCancelled'>({ event: 'OrderCancelled', order_id })], leaveOut),
+    fulfilled: (tx) =>
+      commitReservation(uuidv7)(tx, [incoming<'OrderFulfilled'>({ event: 'OrderFulfilled', order_id })], leaveOut),
   };
   try {
     const settled = kind === 'created' ? settle(outbox, atOnce, created, work[kind]) : handle(outbox, work[kind]);
@@ -120,7 +122,7 @@ it('a repair under load takes nothing that moves for drift, and mends what reall
     async (index) => {
       const lines = products.map((product): [number, number] => [product, 1 + (index % 3)]);
       const batch = [anOrderCreated(`ORD-load-${index}`, ...lines)];
-      await settle(outbox, atOnce, batch, (tx) => reserveStock(uuidv7)(tx, batch));
+      await settle(outbox, atOnce, batch, (tx) => reserveStock(uuidv7)(tx, batch, leaveOut));
       if (index % 2) await deliver('cancelled', `ORD-load-${index}`, drifted!);
       if (index % 5 === 0) await inventory.adjustStock({ product: { id: drifted! }, delta: 3, reason: 'RECEIVED' }, 'test');
     },

@@ -7,7 +7,17 @@ import { amendReservation } from '../../src/inventory/amendReservation';
 import { commitReservation, releaseReservation } from '../../src/inventory/closeReservation';
 import { reserveStock, reserveStockAtOnce } from '../../src/inventory/reserveStock';
 import { type IncomingMessage, type Outbox } from '../../src/messaging';
-import { anOrderCreated, aProduct, atOnce, handle, incoming, inventoryOn, settle, silentOutbox } from '../support/anOrder';
+import {
+  anOrderCreated,
+  aProduct,
+  atOnce,
+  handle,
+  incoming,
+  inventoryOn,
+  leaveOut,
+  settle,
+  silentOutbox,
+} from '../support/anOrder';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 let testDatabase: TestDatabase;
@@ -29,16 +39,16 @@ afterAll(() => testDatabase.drop());
 const ways = ['in one statement where that will do', 'in a transaction'];
 let isShort = true;
 const reserve = (...batch: IncomingMessage<'OrderCreated'>[]) => {
-  const work = (tx: Transaction) => reserveStock(uuidv7)(tx, batch);
+  const work = (tx: Transaction) => reserveStock(uuidv7)(tx, batch, leaveOut);
   return isShort ? settle(outbox, reserveStockAtOnce(uuidv7), batch, work) : handle(outbox, work);
 };
 const cancel = (...ids: string[]) => {
   const batch = ids.map((order_id) => incoming<'OrderCancelled'>({ event: 'OrderCancelled', order_id }));
-  return handle(outbox, (tx) => releaseReservation(uuidv7)(tx, batch));
+  return handle(outbox, (tx) => releaseReservation(uuidv7)(tx, batch, leaveOut));
 };
 const fulfil = (...ids: string[]) => {
   const batch = ids.map((order_id) => incoming<'OrderFulfilled'>({ event: 'OrderFulfilled', order_id }));
-  return handle(outbox, (tx) => commitReservation(uuidv7)(tx, batch));
+  return handle(outbox, (tx) => commitReservation(uuidv7)(tx, batch, leaveOut));
 };
 const stockOf = async (productId: number) => {
   const product = await inventory.product({ id: productId });
@@ -229,7 +239,7 @@ describe('amendReservation', () => {
       ...{ event: 'AmendReservation', order_id, amendment, ...more },
       items: lines.map(([product_id, quantity]) => ({ product_id, quantity })),
     });
-  const amend = (...batch: ReturnType<typeof asking>[]) => handle(outbox, (tx) => amendReservation(uuidv7)(tx, batch));
+  const amend = (...batch: ReturnType<typeof asking>[]) => handle(outbox, (tx) => amendReservation(uuidv7)(tx, batch, leaveOut));
 
   it('amended: only the difference moves, up, down, on and off the order; answers as the contract says (S0.6)', async () => {
     const [a, b] = [await aProduct(inventory, 5), await aProduct(inventory, 5)];

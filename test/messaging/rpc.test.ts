@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 
-import { queues, rpcs, type Rpc } from '../../src/contracts';
+import { exchanges, queues, rpcs, type Rpc } from '../../src/contracts';
 import { answering, RpcClient, RpcRefused, RpcServer, type Broker, type MessageProperties } from '../../src/messaging';
 import { createInProcessBroker } from '../../src/messaging/brokers/inProcess';
 import { connectRabbitmq } from '../../src/messaging/brokers/rabbitmq';
@@ -242,6 +242,58 @@ describe.each(brokers)('rpc, broker %s', (_name, open) => {
       const count = { product_id: product, on_hand: 9, compare_on_hand: 5, reason: 'CORRECTION' };
       expect(await ask(rpcs.stockUpdate.queue, count)).toMatchObject({ status: 'SUCCESS', on_hand: 9, available: 9 });
       expect(await ask(rpcs.stockUpdate.queue, count)).toMatchObject({ status: 'FAILED', code: 'STOCK_MOVED', on_hand: 9 });
+    });
+
+    async function aPayer(balance: number): Promise<string> {
+      const customerId = `CUST-${uuidv7()}`;
+      const input = `{ customerId: "${customerId}", amount: ${balance}, reference: "first" }`;
+      if (balance > 0) await house.ask(`mutation { deposit(input: ${input}) { __typename } }`);
+      return customerId;
+    }
+    const check = (user_id: unknown, amount?: unknown) => ask(rpcs.userCheck.queue, { user_id, amount });
+
+    it('a customer is checked: the balance, and whether it would pay an amount, of which nothing is taken (S3.5)', async () => {
+      const payer = await aPayer(500);
+      const standing = { user_id: payer, balance: 500, currency: 'EUR' };
+      expect(await check(payer)).toEqual({ status: 'SUCCESS', ...standing, message: 'The balance is 5.00 EUR.' });
+      expect(await check(payer, 500)).toMatchObject({ status: 'SUCCESS', ...standing });
+      expect(await check(payer, 501)).toEqual({
+        ...{ status: 'FAILED', ...standing, code: 'INSUFFICIENT_FUNDS' },
+        message: 'Insufficient funds: the balance is 5.00 EUR, the order costs 5.01',
+      });
+      const nobody = await aPayer(0);
+      const refused = { status: 'FAILED', user_id: nobody, code: 'NO_ACCOUNT', message: 'The customer has no account' };
+      expect(await check(nobody)).toEqual(refused);
+      for (const amount of [-1, 0.5, '5', 2 ** 53])
+        expect(await check(payer, amount)).toMatchObject({ error: { code: 'BAD_REQUEST' } });
+      for (const user of ['', 7, 'a\u0000']) expect(await check(user)).toMatchObject({ error: { code: 'BAD_REQUEST' } });
+    });
+
+    it('payment.process tells how a payment stands, on the fan-out and the topic of accounts, and takes nothing twice (S3.2, S3.3, S3.4)', async () => {
+      const hear = async (exchange: string, key: string) => {
+        const { name, heard } = await anAsker();
+        await broker.declare({ exchanges: [], queues: [], bindings: [{ exchange, key, to: { queue: name } }] });
+        return (orderId: unknown) => heard.map(({ body }) => body).filter((body) => body.order_id === orderId);
+      };
+      const onFanout = await hear(exchanges.accountEvents, '');
+      const onTopic = await hear(exchanges.accounts, 'payment.*');
+      const payer = await aPayer(1_000);
+      const order = [{ product_id: await aProduct(10), quantity: 2 }];
+      const place = async (payment: string) => {
+        const placed = await ask(rpcs.orderCreate.queue, { order_id: uuidv7(), user_id: payer, order, payment });
+        expect(await settled(placed.order_id)).toMatchObject({ status: 'SUCCESS' });
+        return placed.order_id;
+      };
+      const paid = await place('BALANCE');
+      const free = await place('NONE');
+      for (const order_id of [paid, free]) await send(queues.paymentCommands, { order_id, user_id: payer, amount: 1 });
+      const captured = { event: 'PaymentCaptured', order_id: paid, customer_id: payer, amount: 500, currency: 'EUR' };
+      for (const heard of [onFanout, onTopic]) {
+        await eventually(() => heard(paid).length === 2 && heard(free).length === 1);
+        expect(heard(paid)).toEqual([captured, captured]);
+        expect(heard(free)).toEqual([{ event: 'PaymentUnknown', order_id: free }]);
+      }
+      expect(await check(payer)).toMatchObject({ balance: 500 });
     });
 
     it('commands on the default exchange place, fulfil and cancel orders, and answer nobody (S3.2)', async () => {

@@ -8,7 +8,7 @@ import { createOutbox, type Handler, type Handlers, type Outbox, type OutboxSche
 import { type createMetrics } from '../../src/observability';
 import { createOrders } from '../../src/orders';
 import { changeOrders } from '../../src/orders/changeOrders';
-import { aProduct, incoming, inventoryOn } from '../support/anOrder';
+import { aProduct, incoming, inventoryOn, leaveOut } from '../support/anOrder';
 import { type Shop } from './shop';
 import { inWords, type ModelOrder } from './shopModel';
 
@@ -87,7 +87,7 @@ export async function createPostgresShop(
 function handlersOf(outbox: Record<'orders' | 'inventory', Outbox>, ...tables: Record<string, Handlers>[]) {
   const [orders, inventory] = tables.map((table) => Object.assign({}, ...Object.values(table)) as Record<string, Handler<never>>);
   const handled = (owner: Outbox, handler: Handler<never>) => (body: AnyEvent) =>
-    owner.transaction(async (tx) => ({ result: undefined, messages: await handler(tx, [incoming(body) as never]) }));
+    owner.transaction(async (tx) => ({ result: undefined, messages: await handler(tx, [incoming(body) as never], leaveOut) }));
   return Object.fromEntries([
     ...Object.entries(orders!).map(([event, handler]) => [event, handled(outbox.orders, handler)] as const),
     ...Object.entries(inventory!).map(([event, handler]) => [event, handled(outbox.inventory, handler)] as const),

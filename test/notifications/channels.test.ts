@@ -10,7 +10,7 @@ import { type NotificationChannel } from '../../src/database';
 import { createLogger, createMetrics } from '../../src/observability';
 import { createNotifications, type NotificationsContext, type NotificationsOptions } from '../../src/notifications';
 import { takeDue } from '../../src/notifications/deliveryRows';
-import { incoming, silentOutbox } from '../support/anOrder';
+import { incoming, leaveOut, silentOutbox } from '../support/anOrder';
 import { eventually } from '../support/eventually';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
@@ -110,6 +110,7 @@ async function hear(...bodies: EventOf<'OrderConfirmed' | 'OrderFulfilled' | 'Or
     const messages = await handler(
       tx,
       bodies.map((body) => incoming(body)),
+      leaveOut,
     );
     return { result: messages, messages: [] };
   });

@@ -6,7 +6,7 @@ import { createOrders, type OrdersContext } from '../../src/orders';
 import { stockRepliesAtOnce, stockReplyHandlers } from '../../src/orders/handlers';
 import { createLogger, createMetrics } from '../../src/observability';
 import { type Outbox } from '../../src/messaging';
-import { atOnce, handle, incoming, settle, silentOutbox } from '../support/anOrder';
+import { atOnce, handle, incoming, leaveOut, settle, silentOutbox } from '../support/anOrder';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 let testDatabase: TestDatabase;
@@ -57,7 +57,10 @@ const answer = (...events: (EventOf<'StockReserved'> | EventOf<'StockRejected'>)
   const work = async (tx: Transaction) => {
     const reserved = events.filter((event) => event.event === 'StockReserved').map((body) => incoming<'StockReserved'>(body));
     const rejected = events.filter((event) => event.event === 'StockRejected').map((body) => incoming<'StockRejected'>(body));
-    return [...(await handlers.StockReserved!(tx, reserved)), ...(await handlers.StockRejected!(tx, rejected))];
+    return [
+      ...(await handlers.StockReserved!(tx, reserved, leaveOut)),
+      ...(await handlers.StockRejected!(tx, rejected, leaveOut)),
+    ];
   };
   const batch = events.map((body) => incoming(body));
   return isShort
@@ -203,6 +206,34 @@ describe.each(['in one statement where that will do', 'in a transaction'])('the 
     expect(await find(id)).toMatchObject({ status: 'PENDING' });
   });
 
+  it.each([
+    ['of 2^53', 2 ** 52],
+    ['far beyond any count', Number.MAX_SAFE_INTEGER],
+  ])(
+    'for a total %s: refused, in a transaction and in one statement, for nobody could count it to the cent',
+    async (_what, price) => {
+      const { id } = await place();
+      const items = reserved(id).items.map((line) => ({ ...line, unit_price: price }));
+      const tooMuch = { ...reserved(id), items };
+      await expect(answer(tooMuch)).rejects.toThrow(`StockReserved for ${id} makes a total that cannot be counted to the cent`);
+      await expect(
+        atOnce(
+          outbox,
+          stockRepliesAtOnce(changing, () => undefined),
+          [incoming(tooMuch)],
+        ),
+      ).rejects.toThrow('to the cent');
+      expect(await find(id)).toMatchObject({ status: 'PENDING', total: null });
+    },
+  );
+
+  it('for the greatest total that is counted to the cent: CONFIRMED', async () => {
+    const { id } = await place('CUST-1', { quantity: 1 });
+    const items = [{ product_id: 1, quantity: 1, unit_price: Number.MAX_SAFE_INTEGER }];
+    await answer({ ...reserved(id, 1), items });
+    expect(await find(id)).toMatchObject({ status: 'CONFIRMED', total: Number.MAX_SAFE_INTEGER });
+  });
+
   it('for other lines than were ordered: refused, and the order stays as it was', async () => {
     const { id } = await place();
     await expect(answer(reserved(id, 1))).rejects.toThrow('other lines than were ordered');
@@ -269,7 +300,7 @@ describe('updateOrder', () => {
     orders.update({ orderId, items: [{ productId: 1, quantity }], ...more }, 'update-1', atOnce);
   const heard = (body: EventOf<'StockAmended'> | EventOf<'AmendmentRejected'>) => {
     const handlers = stockReplyHandlers({ newId: uuidv7, tellAgainAfterMs: 30_000 }, () => undefined);
-    return handle(outbox, (tx) => handlers[body.event]!(tx, [incoming(body)]));
+    return handle(outbox, (tx) => handlers[body.event]!(tx, [incoming(body)], leaveOut));
   };
   const granted = (order_id: string, quantity: number, amendment = 1): EventOf<'StockAmended'> => ({
     ...{ event: 'StockAmended', order_id, amendment, items: [{ product_id: 1, quantity, unit_price: 1_999 }] },
@@ -440,7 +471,7 @@ describe('the watchdog', () => {
   describe('of closings', () => {
     const hear = (event: 'StockReleased' | 'StockCommitted', order_id: string) => {
       const handlers = stockReplyHandlers({ newId: uuidv7, tellAgainAfterMs: 30_000 }, () => undefined);
-      return handle(outbox, (tx) => handlers[event]!(tx, [incoming({ event, order_id, items: [] })]));
+      return handle(outbox, (tx) => handlers[event]!(tx, [incoming({ event, order_id, items: [] })], leaveOut));
     };
     const waitedForAnswer = (id: string, ms: number) => database.$executeRaw`
       UPDATE orders.closings SET closed_at = closed_at - ${ms} * interval '1 millisecond', watch_at = watch_at - ${ms} * interval '1 millisecond'

@@ -6,6 +6,7 @@ import { type Database } from '../../src/database';
 import { createInventory, type InventoryContext } from '../../src/inventory';
 import {
   createOutbox,
+  type AfterCommit,
   type Decide,
   type IncomingMessage,
   type Outbox,
@@ -25,6 +26,9 @@ export function anOrderCreated(
 export function incoming<T extends EventType>(body: EventOf<T>): IncomingMessage<T> {
   return { id: uuidv7(), body, correlationId: 'test' };
 }
+
+/** For a handler whose effects beside the database nobody looks at. */
+export const leaveOut: AfterCommit = () => undefined;
 
 /** An outbox that nobody relays: what is committed stays in the table to be looked at. */
 export function silentOutbox(database: Database, schema: OutboxSchema): Outbox {

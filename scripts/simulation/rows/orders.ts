@@ -46,6 +46,7 @@ export function substituteOrderRows(): void {
   }));
   substitute<typeof paymentRowsModule>('src/orders/paymentRows', () => ({
     takeUnpaid: (tx, limit, againAfterMs) => statement(tx, 'take unpaid', (session) => takeUnpaid(session, limit, againAfterMs)),
+    findUnpaid: (tx, ids) => statement(tx, 'find unpaid', (session) => findUnpaid(session, ids)),
     readPricedLines: (tx, ids) => statement(tx, 'read priced lines', (session) => readPricedLines(session, ids)),
   }));
   substitute<typeof watchRowsModule>('src/orders/watchRows', () => ({
@@ -188,6 +189,14 @@ function takeUnpaid(session: Session, limit: number, againAfterMs: number): Unpa
     session.put(session.books.orders, row.id, { ...row, watchAtMs });
     const { id, customerId, version, correlationId, currency, payment } = row;
     return { id, customerId, version, correlationId, currency, payment, isOverdue };
+  });
+}
+
+function findUnpaid(session: Session, ids: string[]): Omit<UnpaidOrder, 'isOverdue'>[] {
+  const rows = [...new Set(ids)].sort().flatMap((id) => session.get(session.books.orders, id) ?? []);
+  const waiting = rows.filter((row) => row.status === 'RESERVED' && row.deadlineAtMs > session.database.nowMs);
+  return waiting.map(({ id, customerId, version, correlationId, currency, payment }) => {
+    return { id, customerId, version, correlationId, currency, payment };
   });
 }
 
