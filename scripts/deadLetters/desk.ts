@@ -55,7 +55,14 @@ export interface Listed {
 
 export interface Settled {
   dryRun: boolean;
-  letters: { deadLetter: Letter; outcome: string; detail: string | null; understood: boolean | null }[];
+  letters: SettledOne[];
+}
+
+export interface SettledOne {
+  deadLetter: Letter;
+  outcome: string;
+  detail: string | null;
+  understood: boolean | null;
 }
 
 /** How many letters one call asks for. */
@@ -88,22 +95,23 @@ export function deadLetterDesk(client: Client): DeadLetterDesk {
     },
   };
 
-  /** With a broker of its own, a message that dies again does so a moment after the broker took it: a dry run finds it waiting. */
+  /**
+   * With a broker of its own, a message that dies again does so a moment after the broker took it: a dry run finds it waiting. Where
+   * one has died others may be about to, so it is looked until nothing changes.
+   */
   async function lookAgain(settled: Settled, by: By): Promise<Settled> {
     const replayed = settled.letters.filter(({ outcome }) => outcome === 'REPLAYED').map(({ deadLetter }) => deadLetter.id);
     if (replayed.length === 0) return settled;
     await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS));
     const { letters } = await byIds('replay', replayed, { ...by, dryRun: true });
-    const waiting = new Map(
-      letters.filter(({ deadLetter }) => deadLetter.state === 'WAITING').map((one) => [one.deadLetter.id, one]),
-    );
-    const now = settled.letters.map((one) => {
-      const found = waiting.get(one.deadLetter.id);
-      return found
-        ? { ...one, ...{ deadLetter: found.deadLetter, outcome: 'DIED_AGAIN', detail: found.deadLetter.reason } }
-        : one;
+    const waiting = letters.map(({ deadLetter }) => deadLetter).filter(({ state }) => state === 'WAITING');
+    if (waiting.length === 0) return settled;
+    const diedAgain = new Map(waiting.map((letter) => [letter.id, letter]));
+    const now = settled.letters.map((one): SettledOne => {
+      const deadLetter = diedAgain.get(one.deadLetter.id);
+      return deadLetter ? { ...one, deadLetter, outcome: 'DIED_AGAIN', detail: deadLetter.reason } : one;
     });
-    return { ...settled, letters: now };
+    return lookAgain({ ...settled, letters: now }, by);
   }
 
   async function byIds(verb: Verb, ids: string[], by: By): Promise<Settled> {

@@ -9,8 +9,6 @@ export const exchanges = {
   notifications: 'notification_exchange',
   newOrders: 'new_orders_exchange',
   unrouted: 'unrouted',
-  /** Where a command goes: straight into the queue that its key names. */
-  commands: '',
   deadLetters: 'dead_letters',
   /** AMQP's own: reaches every queue by its name. For commands, which are one service's business and no news. */
   default: '',
@@ -56,7 +54,7 @@ export const routes = {
   OrderCancelled: { exchange: exchanges.orders, key: 'order.cancelled', mandatory: true },
   OrderFulfilled: { exchange: exchanges.orders, key: 'order.fulfilled', mandatory: true },
   OrderRequested: { exchange: exchanges.newOrders, key: '', mandatory: true },
-  OrderChangeRequested: { exchange: '', key: queues.orderUpdateCommands, mandatory: true },
+  OrderChangeRequested: { exchange: exchanges.default, key: queues.orderUpdateCommands, mandatory: true },
   OrderRefused: { exchange: exchanges.notifications, key: 'client.{customer_id}.order.{order_id}', mandatory: false },
   OrderStatusChanged: { exchange: exchanges.notifications, key: 'client.{customer_id}.order.{order_id}', mandatory: false },
   StockReserved: { exchange: exchanges.inventory, key: 'stock.reserved', mandatory: true },
@@ -66,8 +64,8 @@ export const routes = {
   AmendmentRejected: { exchange: exchanges.inventory, key: 'amendment.rejected', mandatory: true },
   StockReleased: { exchange: exchanges.inventory, key: 'stock.released', mandatory: true },
   StockCommitted: { exchange: exchanges.inventory, key: 'stock.committed', mandatory: true },
-  VoidPayment: { exchange: exchanges.commands, key: queues.paymentClosings, mandatory: true },
-  RefundPayment: { exchange: exchanges.commands, key: queues.paymentClosings, mandatory: true },
+  VoidPayment: { exchange: exchanges.default, key: queues.paymentClosings, mandatory: true },
+  RefundPayment: { exchange: exchanges.default, key: queues.paymentClosings, mandatory: true },
   PaymentCaptured: { exchange: exchanges.accounts, key: 'payment.captured', mandatory: true },
   PaymentDeclined: { exchange: exchanges.accounts, key: 'payment.declined', mandatory: true },
   PaymentRefunded: { exchange: exchanges.accounts, key: 'payment.refunded', mandatory: true },
