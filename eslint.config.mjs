@@ -23,6 +23,8 @@ export default tseslint.config(
     },
   },
   { files: ['test/**'], rules: { 'max-lines-per-function': 'off' } },
+  // Programs of others, who have no logger of ours.
+  { files: ['examples/**'], rules: { 'no-console': 'off' } },
   {
     // type-graphql reads types at run time from decorators, where a type-only import would be erased.
     files: ['src/**/resolvers.ts', 'src/**/schema.ts'],

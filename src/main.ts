@@ -155,6 +155,7 @@ function printAddresses(
       isGateway ? `${url}/graphql${config.NODE_ENV === 'production' ? '' : '   (a playground, in a browser)'}` : undefined,
     ],
     ['REST', isGateway ? `${url}/openapi.json   (describes it)` : undefined],
+    ['Events', isGateway ? `${url}/asyncapi   (describes them)` : undefined],
     ['gRPC', grpcTarget && `${grpcTarget}   (proto/holdfast/v1)`],
     ['Health', `${url}/health`],
     ['Metrics', `${url}/metrics`],

@@ -44,14 +44,22 @@ export const declineCode = z.enum(['INSUFFICIENT_FUNDS', 'NO_ACCOUNT', 'OTHER_CU
 
 /** Why inventory refused to change a reservation; beside what can be wrong with a line: it came too late, nothing is held, a later change was made. */
 export const amendmentRefusal = z.enum([...rejectionCode.options, 'EXPIRED', 'NOT_HELD', 'OVERTAKEN']);
-/** Counts the changes of one order that were asked for: with the order's id it names one of them, for ever. */
-const amendment = z.int().min(1).max(INT_MAX);
+const amendment = z
+  .int()
+  .min(1)
+  .max(INT_MAX)
+  .describe("Counts the changes of one order that were asked for: with the order's id it names one of them, for ever");
 
 const lines = z.array(orderLine).min(1).max(1_000);
 /** Words of whatever program sent them: what no database can store, NUL and halves of characters, is taken out of them and refuses nothing. */
 const freeText = z.string().transform((text) => text.toWellFormed().replaceAll('\u0000', ''));
-const currency = z.string().length(3);
-const customerId = text(100);
+const currency = z.string().length(3).describe('ISO 4217, such as EUR');
+const customerId = text(100).describe('The customer');
+/** In messages that are told and not asked: any text will do. */
+const anyCustomerId = freeText.describe('The customer');
+const version = z
+  .int()
+  .describe('Counts the changes of the order: of two of its events the one with the greater version is the later');
 /** What both questions about a payment that is to end are about. */
 const payment = { order_id: orderId, customer_id: customerId };
 const product = {
@@ -60,177 +68,218 @@ const product = {
   name: z.string(),
   price: minorUnits,
   currency,
-  active: z.boolean(),
+  active: z.boolean().describe('Whether it can be ordered'),
 };
 
 /**
  * Every event, once. Objects are loose: a newer version with more fields is understood, and what is not known is kept.
  * `version` counts the changes of an order, so that a subscriber can tell which of two events is the later one.
+ * The descriptions are published: docs/asyncapi.json is made from them.
  */
 export const events = {
-  OrderCreated: z.looseObject({ event: z.literal('OrderCreated'), order_id: orderId, items: lines }),
-  /** An order placed by message: a client of any make sends it bare, without `event`, to the queue that takes nothing else. */
-  OrderRequested: z.looseObject({
-    event: z.literal('OrderRequested'),
-    /** The client's own name for it: the same again is the same order. */
-    order_id: orderId,
-    /** The customer. */
-    user_id: text(100),
-    order: z.array(requestedLine).min(1).max(1_000),
-    /** BALANCE to have it paid from the customer's balance. Any text: what is not known is refused, and answered. */
-    payment: z.string().max(1_000).optional(),
-  }),
-  /** An order to be cancelled or fulfilled, asked for by message; bare as well. */
-  OrderChangeRequested: z.looseObject({
-    event: z.literal('OrderChangeRequested'),
-    order_id: orderId,
-    status: z.enum(['CANCELLED', 'FULFILLED']),
-    reason: text(500).optional(),
-  }),
-  /** An order to be paid now, asked for by message; bare as well. Its price is not the asker's to say. */
-  PaymentRequested: z.looseObject({ event: z.literal('PaymentRequested'), order_id: orderId }),
-  /** The answer to a request that became no order. `order_id` is the client's. */
-  OrderRefused: z.looseObject({
-    event: z.literal('OrderRefused'),
-    order_id: orderId,
-    customer_id: freeText,
-    code: z.enum(['VALIDATION_FAILED', 'IDEMPOTENCY_CONFLICT']),
-    message: z.string(),
-    fields: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })).optional(),
-  }),
-  /** Every line is held, and accounts is asked for the total. Only an order with a payment comes by here. */
-  OrderReserved: z.looseObject({
-    event: z.literal('OrderReserved'),
-    order_id: orderId,
-    customer_id: customerId,
-    version: z.int().optional(),
-    payment: paymentMethod.optional(),
-    items: z.array(reservedLine).optional(),
-    total: minorUnits,
-    currency,
-  }),
-  OrderConfirmed: z.looseObject({
-    event: z.literal('OrderConfirmed'),
-    order_id: orderId,
-    customer_id: freeText,
-    version: z.int(),
-    items: z.array(reservedLine),
-    total: minorUnits,
-    currency,
-  }),
-  OrderUpdated: z.looseObject({
-    event: z.literal('OrderUpdated'),
-    order_id: orderId,
-    customer_id: freeText,
-    version: z.int(),
-    /** All lines as they are now. Ours carry their prices. */
-    items: z
-      .array(orderLine.extend({ unit_price: minorUnits.optional() }))
-      .min(1)
-      .max(1_000),
-    total: minorUnits.optional(),
-    currency: z.string().length(3).optional(),
-  }),
-  OrderCancelled: z.looseObject({
-    event: z.literal('OrderCancelled'),
-    order_id: orderId,
-    customer_id: freeText.optional(),
-    version: z.int().optional(),
-    code: cancellationCode.optional(),
-    reason: freeText.optional(),
-    items: z.array(rejectedLine).optional(),
-  }),
-  OrderFulfilled: z.looseObject({
-    event: z.literal('OrderFulfilled'),
-    order_id: orderId,
-    customer_id: freeText.optional(),
-    version: z.int().optional(),
-  }),
-  /** What a customer is told; made from the events above, one per version of an order. */
-  OrderStatusChanged: z.looseObject({
-    event: z.literal('OrderStatusChanged'),
-    order_id: orderId,
-    customer_id: freeText,
-    version: z.int(),
-    status: orderStatus,
-    /** The status in words. */
-    message: z.string(),
-    /** In the answer to an OrderRequested: the client's own name for the order. */
-    reference: z.string().optional(),
-    code: cancellationCode.optional(),
-    reason: freeText.optional(),
-    total: minorUnits.optional(),
-    currency: currency.optional(),
-  }),
-  StockReserved: z.looseObject({ event: z.literal('StockReserved'), order_id: orderId, items: z.array(reservedLine).min(1) }),
-  StockRejected: z.looseObject({
-    event: z.literal('StockRejected'),
-    order_id: orderId,
-    reason: freeText,
-    /** Absent in the answers of a plainer inventory service than ours. */
-    items: z.array(rejectedLine).optional(),
-  }),
-  /**
-   * A command to inventory: hold these lines for the order from now on, all of them, instead of what it holds. Answered by one of the
-   * next two; the same amendment again gets the same answer.
-   */
-  AmendReservation: z.looseObject({
-    event: z.literal('AmendReservation'),
-    order_id: orderId,
-    amendment,
-    items: lines,
-    /** Heard later than this it is refused as EXPIRED. Left out: never. */
-    decide_before: z.iso.datetime().optional(),
-  }),
-  StockAmended: z.looseObject({
-    event: z.literal('StockAmended'),
-    order_id: orderId,
-    amendment,
-    items: z.array(reservedLine).min(1),
-  }),
-  AmendmentRejected: z.looseObject({
-    event: z.literal('AmendmentRejected'),
-    order_id: orderId,
-    amendment,
-    code: amendmentRefusal,
-    reason: z.string(),
-    items: z.array(rejectedLine).optional(),
-  }),
-  StockReleased: z.looseObject({ event: z.literal('StockReleased'), order_id: orderId, items: z.array(orderLine) }),
-  StockCommitted: z.looseObject({ event: z.literal('StockCommitted'), order_id: orderId, items: z.array(orderLine) }),
-  /** A command: take no payment for this order any more, unless it is taken already; and say which. */
-  VoidPayment: z.looseObject({ event: z.literal('VoidPayment'), ...payment }),
-  /** A command: the order is off. Give back what was taken for it, and take nothing any more. */
-  RefundPayment: z.looseObject({ event: z.literal('RefundPayment'), ...payment }),
-  PaymentCaptured: z.looseObject({ event: z.literal('PaymentCaptured'), ...payment, amount: minorUnits, currency }),
-  PaymentDeclined: z.looseObject({
-    event: z.literal('PaymentDeclined'),
-    order_id: orderId,
-    customer_id: customerId.optional(),
-    /** Absent in the answers of a plainer accounts service than ours. */
-    code: declineCode.optional(),
-    reason: text(1_000),
-  }),
-  /** The answer to RefundPayment, each time it is told: what the customer has back. 0 when nothing had been taken. */
-  PaymentRefunded: z.looseObject({
-    event: z.literal('PaymentRefunded'),
-    order_id: orderId,
-    customer_id: customerId.optional(),
-    amount: minorUnits,
-    currency: currency.optional(),
-  }),
-  /** The answer to PaymentRequested where accounts was never asked for the total. Whose order it is says OrderReserved again, if it waits. */
-  PaymentUnknown: z.looseObject({ event: z.literal('PaymentUnknown'), order_id: orderId }),
-  StockChanged: z.looseObject({
-    event: z.literal('StockChanged'),
-    product_id: productId,
-    sku: z.string(),
-    on_hand: z.int().min(0),
-    reserved: z.int().min(0),
-    available: z.int().min(0),
-  }),
-  ProductCreated: z.looseObject({ event: z.literal('ProductCreated'), ...product }),
-  ProductUpdated: z.looseObject({ event: z.literal('ProductUpdated'), ...product }),
+  OrderCreated: z
+    .looseObject({ event: z.literal('OrderCreated'), order_id: orderId, items: lines })
+    .describe('An order was placed, by our order service or another: inventory reserves all of its lines or none, and answers.'),
+  OrderRequested: z
+    .looseObject({
+      event: z.literal('OrderRequested'),
+      order_id: orderId.describe("The client's own name for it: the same again is the same order"),
+      user_id: text(100).describe('The customer'),
+      order: z.array(requestedLine).min(1).max(1_000),
+      payment: z
+        .string()
+        .max(1_000)
+        .optional()
+        .describe("BALANCE to have it paid from the customer's balance; what is not known is refused, and answered"),
+    })
+    .describe(
+      'An order placed by message. A client of any make sends it bare, without `event`, to a queue that takes nothing else.',
+    ),
+  OrderChangeRequested: z
+    .looseObject({
+      event: z.literal('OrderChangeRequested'),
+      order_id: orderId,
+      status: z.enum(['CANCELLED', 'FULFILLED']),
+      reason: text(500).optional(),
+    })
+    .describe('An order to be cancelled or fulfilled, asked for by message; bare as well.'),
+  PaymentRequested: z
+    .looseObject({ event: z.literal('PaymentRequested'), order_id: orderId })
+    .describe("An order to be paid now, asked for by message; bare as well. Its price is not the asker's to say."),
+  OrderRefused: z
+    .looseObject({
+      event: z.literal('OrderRefused'),
+      order_id: orderId.describe("The client's own name for it: there is no order of ours"),
+      customer_id: anyCustomerId,
+      code: z.enum(['VALIDATION_FAILED', 'IDEMPOTENCY_CONFLICT']),
+      message: z.string(),
+      fields: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })).optional(),
+    })
+    .describe('The answer to a request that became no order.'),
+  OrderReserved: z
+    .looseObject({
+      event: z.literal('OrderReserved'),
+      order_id: orderId,
+      customer_id: customerId,
+      version: version.optional(),
+      payment: paymentMethod.optional(),
+      items: z.array(reservedLine).optional(),
+      total: minorUnits,
+      currency,
+    })
+    .describe('Every line is held, and accounts is asked for the total. Only an order with a payment comes by here.'),
+  OrderConfirmed: z
+    .looseObject({
+      event: z.literal('OrderConfirmed'),
+      order_id: orderId,
+      customer_id: anyCustomerId,
+      version,
+      items: z.array(reservedLine),
+      total: minorUnits,
+      currency,
+    })
+    .describe('Every line is held, and paid where the order is paid by us.'),
+  OrderUpdated: z
+    .looseObject({
+      event: z.literal('OrderUpdated'),
+      order_id: orderId,
+      customer_id: anyCustomerId,
+      version,
+      items: z
+        .array(orderLine.extend({ unit_price: minorUnits.optional() }))
+        .min(1)
+        .max(1_000)
+        .describe('All lines as they are now. Ours carry their prices'),
+      total: minorUnits.optional(),
+      currency: currency.optional(),
+    })
+    .describe('A confirmed order has other quantities, which are held.'),
+  OrderCancelled: z
+    .looseObject({
+      event: z.literal('OrderCancelled'),
+      order_id: orderId,
+      customer_id: anyCustomerId.optional(),
+      version: version.optional(),
+      code: cancellationCode.optional(),
+      reason: freeText.optional(),
+      items: z.array(rejectedLine).optional(),
+    })
+    .describe('The order is off, because it was rejected, not paid, too late or not wanted: inventory lets go what it holds.'),
+  OrderFulfilled: z
+    .looseObject({
+      event: z.literal('OrderFulfilled'),
+      order_id: orderId,
+      customer_id: anyCustomerId.optional(),
+      version: version.optional(),
+    })
+    .describe('The goods have left the house: inventory takes them out of stock.'),
+  OrderStatusChanged: z
+    .looseObject({
+      event: z.literal('OrderStatusChanged'),
+      order_id: orderId,
+      customer_id: anyCustomerId,
+      version,
+      status: orderStatus,
+      message: z.string().describe('The status in words'),
+      reference: z.string().optional().describe("In the answer to an OrderRequested: the client's own name for the order"),
+      code: cancellationCode.optional(),
+      reason: freeText.optional(),
+      total: minorUnits.optional(),
+      currency: currency.optional(),
+    })
+    .describe('What a customer is told; made from the events of orders, one for each version of an order.'),
+  StockReserved: z
+    .looseObject({ event: z.literal('StockReserved'), order_id: orderId, items: z.array(reservedLine).min(1) })
+    .describe('Every line of the order is held.'),
+  StockRejected: z
+    .looseObject({
+      event: z.literal('StockRejected'),
+      order_id: orderId,
+      reason: freeText,
+      items: z.array(rejectedLine).optional().describe('Absent in the answers of a plainer inventory service than ours'),
+    })
+    .describe('No line of the order is held; `items` says which stood in the way.'),
+  AmendReservation: z
+    .looseObject({
+      event: z.literal('AmendReservation'),
+      order_id: orderId,
+      amendment,
+      items: lines,
+      decide_before: z.iso.datetime().optional().describe('Heard later than this it is refused as EXPIRED. Left out: never'),
+    })
+    .describe(
+      'A command to inventory: hold these lines for the order from now on, all of them, instead of what it holds. Answered by StockAmended or AmendmentRejected; the same amendment again gets the same answer.',
+    ),
+  StockAmended: z
+    .looseObject({
+      event: z.literal('StockAmended'),
+      order_id: orderId,
+      amendment,
+      items: z.array(reservedLine).min(1),
+    })
+    .describe('The order holds these lines now, and no others.'),
+  AmendmentRejected: z
+    .looseObject({
+      event: z.literal('AmendmentRejected'),
+      order_id: orderId,
+      amendment,
+      code: amendmentRefusal,
+      reason: z.string(),
+      items: z.array(rejectedLine).optional(),
+    })
+    .describe('The order holds what it held before.'),
+  StockReleased: z
+    .looseObject({ event: z.literal('StockReleased'), order_id: orderId, items: z.array(orderLine) })
+    .describe('The order holds nothing any more; `items` is what was let go this time.'),
+  StockCommitted: z
+    .looseObject({ event: z.literal('StockCommitted'), order_id: orderId, items: z.array(orderLine) })
+    .describe('What the order held is out of stock; `items` is what left this time.'),
+  VoidPayment: z
+    .looseObject({ event: z.literal('VoidPayment'), ...payment })
+    .describe('A command to accounts: take no payment for this order any more, unless it is taken already; and say which.'),
+  RefundPayment: z
+    .looseObject({ event: z.literal('RefundPayment'), ...payment })
+    .describe('A command to accounts: the order is off. Give back what was taken for it, and take nothing any more.'),
+  PaymentCaptured: z
+    .looseObject({ event: z.literal('PaymentCaptured'), ...payment, amount: minorUnits, currency })
+    .describe('The total of the order was taken.'),
+  PaymentDeclined: z
+    .looseObject({
+      event: z.literal('PaymentDeclined'),
+      order_id: orderId,
+      customer_id: customerId.optional(),
+      code: declineCode.optional().describe('Absent in the answers of a plainer accounts service than ours'),
+      reason: text(1_000),
+    })
+    .describe('Nothing was taken for the order, and nothing will be.'),
+  PaymentRefunded: z
+    .looseObject({
+      event: z.literal('PaymentRefunded'),
+      order_id: orderId,
+      customer_id: customerId.optional(),
+      amount: minorUnits.describe('In minor units (cents); 0 when nothing had been taken'),
+      currency: currency.optional(),
+    })
+    .describe('The answer to RefundPayment, each time it is told: what the customer has back.'),
+  PaymentUnknown: z
+    .looseObject({ event: z.literal('PaymentUnknown'), order_id: orderId })
+    .describe(
+      'The answer to PaymentRequested where accounts was never asked for the total. Whose order it is says OrderReserved again, if it waits.',
+    ),
+  StockChanged: z
+    .looseObject({
+      event: z.literal('StockChanged'),
+      product_id: productId,
+      sku: z.string(),
+      on_hand: z.int().min(0),
+      reserved: z.int().min(0),
+      available: z.int().min(0),
+    })
+    .describe('Somebody changed the units on hand. Reservations are told by their own events.'),
+  ProductCreated: z.looseObject({ event: z.literal('ProductCreated'), ...product }).describe('A product is new.'),
+  ProductUpdated: z
+    .looseObject({ event: z.literal('ProductUpdated'), ...product })
+    .describe('A product has another name, price or state.'),
 } as const;
 
 /** Events that a client may send without `event`, to a queue that expects one of them. */

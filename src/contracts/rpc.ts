@@ -19,16 +19,12 @@ export type OutwardStatus = z.infer<typeof outwardStatus>;
 /** What is asked of orders is answered by how the order stands, or by why it could not be done. */
 const orderReply = z.object({
   status: outwardStatus,
-  /** Our id of the order; the one that was asked for when there is none. */
-  order_id: z.string(),
-  /** The asker's own id of the order that it asked to place. */
-  reference: z.string().optional(),
-  /** How it stands in our own words; absent when there is no order. */
-  order_status: orderStatus.optional(),
+  order_id: z.string().describe('Our id of the order; the one that was asked for when there is none'),
+  reference: z.string().optional().describe("The asker's own id of the order that it asked to place"),
+  order_status: orderStatus.optional().describe('How it stands in our own words; absent when there is no order'),
   version: z.int().optional(),
   message: z.string(),
-  /** Why it was cancelled, or not done. */
-  code: z.string().optional(),
+  code: z.string().optional().describe('Why it was cancelled, or not done'),
   fields: z.array(z.object({ path: z.string(), code: z.string(), message: z.string() })).optional(),
 });
 
@@ -44,27 +40,31 @@ export type CheckedLine = z.infer<typeof checkedLine>;
 
 /** Every question that can be asked over AMQP, once. Fields that are not known are ignored, in questions and in answers. */
 export const rpcs = {
-  /** Could these lines be had at this moment? Holds nothing: only an order does. */
   stockCheck: {
     queue: 'product_stock_check',
-    request: z.looseObject({
-      items: z
-        .array(z.looseObject({ product_id: productId, quantity: quantity.optional() }))
-        .min(1)
-        .max(1_000),
-    }),
+    request: z
+      .looseObject({
+        items: z
+          .array(z.looseObject({ product_id: productId, quantity: quantity.optional() }))
+          .min(1)
+          .max(1_000),
+      })
+      .describe('Could these lines be had at this moment? Holds nothing: only an order does.'),
     reply: z.object({ status: outwardStatus.exclude(['PROCESSING']), items: z.array(checkedLine) }),
   },
-  /** Sets the units on hand to a count, if they still are what the asker believed: so that asking twice changes them once. */
   stockUpdate: {
     queue: 'product_stock_update',
-    request: z.looseObject({
-      product_id: productId,
-      on_hand: z.int(),
-      compare_on_hand: z.int(),
-      reason: z.enum(['RECEIVED', 'RETURNED', 'CORRECTION', 'DAMAGED', 'LOST', 'OTHER']).default('OTHER'),
-      reference: text(200).optional(),
-    }),
+    request: z
+      .looseObject({
+        product_id: productId,
+        on_hand: z.int(),
+        compare_on_hand: z.int(),
+        reason: z.enum(['RECEIVED', 'RETURNED', 'CORRECTION', 'DAMAGED', 'LOST', 'OTHER']).default('OTHER'),
+        reference: text(200).optional(),
+      })
+      .describe(
+        'Sets the units on hand to a count, if they still are what the asker believed: so that asking twice changes them once.',
+      ),
     reply: z.object({
       status: outwardStatus.exclude(['PROCESSING']),
       product_id: z.int(),
@@ -75,38 +75,44 @@ export const rpcs = {
       code: z.string().optional(),
     }),
   },
-  /** Is there an account of this customer, and could it pay `amount` at this moment? Takes nothing and holds nothing: only an order does. */
   userCheck: {
     queue: 'user_check',
-    request: z.looseObject({ user_id: text(100), amount: minorUnits.default(0) }),
+    request: z
+      .looseObject({ user_id: text(100), amount: minorUnits.default(0) })
+      .describe(
+        'Is there an account of this customer, and could it pay `amount` at this moment? Takes nothing and holds nothing: only an order does.',
+      ),
     reply: z.object({
       status: outwardStatus.exclude(['PROCESSING']),
       user_id: z.string(),
-      /** In minor units of `currency`; both are absent when there is no account. */
-      balance: z.int().min(0).optional(),
+      balance: z.int().min(0).optional().describe('In minor units of `currency`; both are absent when there is no account'),
       currency: z.string().optional(),
       message: z.string(),
       code: declineCode.exclude(['EXPIRED']).optional(),
     }),
   },
-  /** Places an order; the asker's own id of it is its idempotency key, as in OrderRequested. */
   orderCreate: {
     queue: 'order_create',
-    request: z.looseObject({ order_id: orderId, user_id: text(100), order: z.array(requestedLine).min(1).max(1_000) }),
+    request: z
+      .looseObject({ order_id: orderId, user_id: text(100), order: z.array(requestedLine).min(1).max(1_000) })
+      .describe("Places an order; the asker's own id of it is its idempotency key, as in OrderRequested."),
     reply: orderReply,
   },
-  /** How does an order stand? */
-  orderStatus: { queue: 'order_status', request: z.looseObject({ order_id: orderId }), reply: orderReply },
-  /** Cancels or fulfils an order. */
+  orderStatus: {
+    queue: 'order_status',
+    request: z.looseObject({ order_id: orderId }).describe('How does an order stand?'),
+    reply: orderReply,
+  },
   orderStatusUpdate: {
     queue: 'order_status_update',
-    request: z.looseObject({ order_id: orderId, status: z.enum(['CANCELLED', 'FULFILLED']), reason: text(500).optional() }),
+    request: z
+      .looseObject({ order_id: orderId, status: z.enum(['CANCELLED', 'FULFILLED']), reason: text(500).optional() })
+      .describe('Cancels or fulfils an order.'),
     reply: orderReply,
   },
 } as const satisfies Record<string, Rpc>;
 
-/** The answer to what could not be answered. BAD_REQUEST: it never can be. The others: ask again later. */
-export const rpcRefusal = z.looseObject({
-  error: z.looseObject({ code: z.enum(['BAD_REQUEST', 'UNAVAILABLE', 'INTERNAL']), message: z.string() }),
-});
+export const rpcRefusal = z
+  .looseObject({ error: z.looseObject({ code: z.enum(['BAD_REQUEST', 'UNAVAILABLE', 'INTERNAL']), message: z.string() }) })
+  .describe('The answer to what could not be answered. BAD_REQUEST: it never can be. The others: ask again later.');
 export type RpcRefusalCode = z.infer<typeof rpcRefusal>['error']['code'];

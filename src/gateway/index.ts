@@ -1,4 +1,5 @@
 /** The door of the gateway: HTTP for every role; GraphQL and its playground, REST and gRPC for the gateway role. */
+export { contractRoutes } from './contract';
 export { createGraphql, type GraphqlOptions } from './graphql';
 export { errorCodes, type ErrorCode } from './graphqlErrors';
 export { readDetails as readGrpcDetails } from './grpcDetails';

@@ -3,6 +3,7 @@ import { buildSchema, type ClassType } from 'type-graphql';
 import { AccountResolver } from '../accounts';
 import { rpcs } from '../contracts';
 import {
+  contractRoutes,
   createGraphql,
   playgroundRoutes,
   probeRoutes,
@@ -25,7 +26,8 @@ export async function openDoors(names: readonly RoleName[], house: House) {
   const isGateway = names.includes('gateway');
   const graphql = isGateway ? await graphqlDoor(names, house) : undefined;
   const rest = isGateway ? restDoor(house) : undefined;
-  const routes = { ...probeRoutes({ health, metrics }), ...graphql?.routes, ...rest };
+  const contract = isGateway ? contractRoutes(version) : undefined;
+  const routes = { ...probeRoutes({ health, metrics }), ...graphql?.routes, ...rest, ...contract };
   const listening = isGateway
     ? { port: config.PORT, portVariable: 'PORT' }
     : { port: config.WORKER_PORT, portVariable: 'WORKER_PORT' };

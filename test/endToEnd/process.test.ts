@@ -74,6 +74,7 @@ it('prints its first screen line by line, and takes the first order', async () =
 
      GraphQL    http://127.0.0.1:<port>/graphql   (a playground, in a browser)
      REST       http://127.0.0.1:<port>/openapi.json   (describes it)
+     Events     http://127.0.0.1:<port>/asyncapi   (describes them)
      gRPC       127.0.0.1:<port>   (proto/holdfast/v1)
      Health     http://127.0.0.1:<port>/health
      Metrics    http://127.0.0.1:<port>/metrics
