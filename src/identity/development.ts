@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { type IdentitySettings } from './settings';
+import { signToken } from './signToken';
 
 /** Where nothing is configured, in development alone: tokens signed with a secret that the first start made, for this folder only. */
 export async function developmentIdentity(dataDir: string): Promise<IdentitySettings> {
@@ -17,6 +18,13 @@ export async function developmentIdentity(dataDir: string): Promise<IdentitySett
   if (settings === undefined) throw new Error(`${secretFile(dataDir)} holds no secret: delete it, and start again.`);
   return settings;
 }
+
+/** A token as whoever runs the shop, for the playground; made anew whenever its page is opened. */
+export function operatorToken(settings: IdentitySettings): Promise<string> {
+  return signToken(settings, { role: 'operator', name: 'playground' }, PLAYGROUND_SECONDS);
+}
+
+const PLAYGROUND_SECONDS = 12 * 3_600;
 
 /** What a Holdfast on this folder checks tokens by, if it was started there in development; undefined otherwise. */
 export async function developmentSecret(dataDir: string): Promise<IdentitySettings | undefined> {

@@ -67,13 +67,15 @@ it('prints its first screen line by line, and takes the first order', async () =
    "holdfast 0.1.0 · node <version> · data <data>/ (delete it to start over)
 
    ✔ postgres   embedded <version>, new cluster, port <port> <time>
-   ✔ migrate    8 migrations applied <time>
+   ✔ migrate    9 migrations applied <time>
    ✔ broker     in process (set RABBITMQ_URL for RabbitMQ) <time>
    ✔ seed       24 products added, 1105 units; 0 were there <time>
    ✔ roles      gateway, orders, inventory, accounts, notifications <time>
 
      GraphQL    http://127.0.0.1:<port>/graphql   (a playground, in a browser)
      REST       http://127.0.0.1:<port>/openapi.json   (describes it)
+     gRPC       127.0.0.1:<port>   (proto/holdfast/v1)
+     Login      npm run -s token   (an operator's, for development; the playground has one)
      Health     http://127.0.0.1:<port>/health
      Metrics    http://127.0.0.1:<port>/metrics
      Postgres   postgresql://holdfast:***@127.0.0.1:<port>/holdfast
