@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto';
+import { createSecretKey, hash } from 'node:crypto';
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyResult } from 'jose';
 
 import { Unavailable } from '../observability/unavailable';
@@ -74,7 +74,8 @@ function verifier({ key, algorithm, issuer, audience }: IdentitySettings, now: (
     ...{ clockTolerance: CLOCK_TOLERANCE_SECONDS, currentDate: new Date(now()) },
   });
   if ('secret' in key) {
-    const secret = new TextEncoder().encode(key.secret);
+    // As a key object it is made ready once, and not for every token.
+    const secret = createSecretKey(key.secret, 'utf8');
     return (token) => jwtVerify(token, secret, rules()).catch(refuse);
   }
   const keys = createRemoteJWKSet(new URL(key.jwksUrl), { timeoutDuration: JWKS_TIMEOUT_MS });
