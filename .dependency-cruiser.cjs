@@ -18,6 +18,18 @@ module.exports = {
       { pathNot: '^src/faults/', dependencyTypesNot: ['core'] },
     ),
     rule(
+      'identity-stands-alone',
+      'identity/ imports only jose and the word for what is down: who may do what must not hang on what is done.',
+      { path: '^src/identity/' },
+      { pathNot: '^(src/identity/|src/observability/unavailable\\.ts$|node_modules/jose/)', dependencyTypesNot: ['core'] },
+    ),
+    rule(
+      'jose-in-identity',
+      'Only identity/ names jose; everyone else speaks of callers.',
+      { path: '^src/', pathNot: '^src/identity/' },
+      { path: 'node_modules/jose' },
+    ),
+    rule(
       'carriage-knows-no-context',
       'messaging, database and observability carry; they never import a context, a door or the wiring.',
       { path: '^src/(messaging|database|observability)/' },

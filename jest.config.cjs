@@ -9,7 +9,10 @@ module.exports = {
     // Jest cannot run a real dynamic import, so the generated client's become requires; .swcrc keeps all others.
     '/src/generated/.+\\.ts$': ['@swc/jest', { module: { type: 'commonjs', ignoreDynamic: false } }],
     '^.+\\.ts$': ['@swc/jest'],
+    // jose is published as ES modules alone, which Node can require and Jest cannot.
+    '/node_modules/jose/.+\\.js$': ['@swc/jest'],
   },
+  transformIgnorePatterns: ['/node_modules/(?!jose/)'],
   globalSetup: '<rootDir>/test/support/globalSetup.ts',
   globalTeardown: '<rootDir>/test/support/globalTeardown.ts',
   modulePathIgnorePatterns: ['<rootDir>/dist'],

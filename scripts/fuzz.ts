@@ -12,6 +12,7 @@ import { startProgress } from './fuzz/progress';
 import { report, resultOf } from './fuzz/report';
 import { type KnownValues } from './fuzz/values';
 import { type Violation } from './fuzz/violation';
+import { ownLogin } from './login';
 import { createClient, type Client } from './simulate/client';
 import { createProduct } from './simulate/products';
 
@@ -26,7 +27,7 @@ async function main(): Promise<number> {
     settings: { LOG_LEVEL: 'error' },
   });
   const url = world.fleet.gatewayUrls[0]!;
-  const client = createClient({ urls: [url], connections: 2, retryMs: 30_000, signal });
+  const client = createClient({ login: ownLogin.token, urls: [url], connections: 2, retryMs: 30_000, signal });
   try {
     return await fuzz(options, { world, url, client, signal });
   } finally {

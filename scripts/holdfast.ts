@@ -11,6 +11,7 @@ const commands: Record<string, [file: string, does: string]> = {
   watch: ['watch.js', "shows what happens to a customer's orders, as it happens"],
   grpc: ['grpcClient.js', 'places an order and changes it over gRPC'],
   events: ['events.js', 'shows events as they go by, and publishes samples'],
+  token: ['token.js', 'prints a token to show to the gateway'],
   simulate: ['simulate.js', 'places many orders and judges what became of them'],
   'test-events': ['testEvents.js', 'publishes order events as another service would'],
   'dead-letters': ['deadLetters.js', 'lists, shows, replays and discards dead letters'],

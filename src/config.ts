@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { algorithms, identityProblems } from './identity/settings';
 import { rabbitmqNodes } from './messaging/brokers/rabbitmqUrl';
 
 /** What one process runs with. */
@@ -26,7 +27,23 @@ export const configSchema = z.object({
   NODE_ENV: z
     .enum(['development', 'production', 'test'])
     .default('development')
-    .describe('production turns off the playground and introspection.'),
+    .describe('production turns off the playground and introspection, and needs AUTH_SECRET or AUTH_JWKS_URL.'),
+  AUTH_SECRET: z
+    .string()
+    .min(32, 'must be at least 32 characters: `openssl rand -base64 32` makes one')
+    .optional()
+    .describe('The secret that tokens are signed with (HS256). In development one is made in the data folder.'),
+  AUTH_JWKS_URL: keysUrl()
+    .optional()
+    .describe('Instead of a secret: where the public keys of whoever signs the tokens are published.'),
+  AUTH_ALGORITHM: z
+    .enum(algorithms)
+    .optional()
+    .describe('The one algorithm of tokens: HS256 with a secret; with public keys RS256 unless given.'),
+  AUTH_ISSUER: z.string().min(1).optional().describe('The `iss` of tokens; holdfast unless given, needed with AUTH_JWKS_URL.'),
+  AUTH_AUDIENCE: z.string().min(1).optional().describe('The `aud` of tokens; holdfast unless given, needed with AUTH_JWKS_URL.'),
+  AUTH_ROLE_CLAIM: z.string().min(1).default('role').describe('The claim with the role: customer, operator or service.'),
+  HOLDFAST_TOKEN: z.string().min(1).optional().describe('For the commands beside it: the token they show to the gateway.'),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
@@ -70,8 +87,14 @@ export const configSchema = z.object({
 export function readConfig(environment: Record<string, string | undefined>): Config {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
   const parsed = configSchema.safeParse(given);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return consistent(parsed.data);
   throw new ConfigError(parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`));
+}
+
+function consistent(config: Config): Config {
+  const problems = identityProblems(config);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
 }
 
 export class ConfigError extends Error {
@@ -109,6 +132,16 @@ function count(fallback: number, min: number, max: number) {
 function url(protocols: string[]) {
   const expected = `must be a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`;
   return z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), expected);
+}
+
+/** Over plain HTTP anybody on the way could put in keys of his own, so that is for this machine alone. */
+function keysUrl() {
+  const isSafe = (value: string) => {
+    if (!URL.canParse(value)) return false;
+    const { protocol, hostname } = new URL(value);
+    return protocol === 'https:' || (protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(hostname));
+  };
+  return z.string().refine(isSafe, 'must be a URL that begins with https://');
 }
 
 function brokerUrl() {

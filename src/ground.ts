@@ -6,6 +6,7 @@ import { v7 as uuidv7 } from 'uuid';
 
 import { type Config } from './config';
 import { migrate, openDatabase, startEmbeddedPostgres, waitForPostgres, type DatabaseLog } from './database';
+import { createIdentity, developmentIdentity, identitySettings, operatorToken } from './identity';
 import { type Broker } from './messaging';
 import { connectRabbitmq } from './messaging/brokers/rabbitmq';
 import { createInProcessBroker } from './messaging/brokers/inProcess';
@@ -55,11 +56,20 @@ export async function layGround(options: GroundOptions): Promise<LaidGround> {
   const { broker, brokerUrl } = await screen.step('broker', () => openBroker(options, log));
   return {
     ...{ config, database, broker, log, databaseUrl, brokerUrl, isNew, logFile, random },
+    ...(names.includes('gateway') ? await openIdentity(config) : {}),
     embedded: brokerUrl === undefined,
     metrics: createMetrics({ version }),
     health: createHealth(),
     newId: uuidv7,
   };
+}
+
+/** In production main.ts has made sure that there are settings; elsewhere there is a secret for development. */
+async function openIdentity(config: Config): Promise<Pick<Ground, 'identity' | 'playgroundLogin'>> {
+  const settings = identitySettings(config);
+  if (settings) return { identity: createIdentity(settings) };
+  const development = await developmentIdentity(config.HOLDFAST_DATA);
+  return { identity: createIdentity(development), playgroundLogin: () => operatorToken(development) };
 }
 
 async function openPostgres(config: Config, log: Logger, undo: Undo) {

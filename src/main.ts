@@ -6,6 +6,7 @@ import { ConfigError, readConfig, type Config } from './config';
 import { writeRuntime } from './database';
 import { armFailpoints, FailpointRefusal } from './faults';
 import { layGround, type LaidGround } from './ground';
+import { identitySettings } from './identity';
 import { redactUrl } from './observability';
 import { roleNames, seed, startRoles, type RoleName, type Running } from './roles';
 import { createStartScreen, type StartScreen } from './startScreen';
@@ -30,6 +31,7 @@ async function main() {
   const config = readConfig(process.env);
   armFailpoints(process.env);
   refuseIsolation(options, config);
+  refuseUnknownCallers(options, config);
   const { roles, privateRabbitmq } = options;
   const screen = createStartScreen((text) => process.stdout.write(text));
   screen.line(`holdfast ${version} · node ${process.versions.node} · data ${config.HOLDFAST_DATA}/ (delete it to start over)\n`);
@@ -138,12 +140,20 @@ function refuseIsolation({ roles, privateRabbitmq }: Options, { DATABASE_URL, RA
     );
 }
 
+/** In production nobody is let in by a secret that we made up ourselves. */
+function refuseUnknownCallers({ roles }: Options, config: Config) {
+  if (config.NODE_ENV !== 'production' || !roles.includes('gateway') || identitySettings(config)) return;
+  throw new ConfigError([
+    'AUTH_SECRET or AUTH_JWKS_URL: one of them is needed in production, to know callers by their tokens (docs/identity.md)',
+  ]);
+}
+
 class UsageError extends Error {
   override name = 'UsageError';
 }
 
 function printAddresses(
-  { config, databaseUrl, brokerUrl, logFile }: LaidGround,
+  { config, databaseUrl, brokerUrl, logFile, playgroundLogin }: LaidGround,
   roles: readonly RoleName[],
   { url, grpcTarget }: Running,
   screen: StartScreen,
@@ -157,6 +167,7 @@ function printAddresses(
     ['REST', isGateway ? `${url}/openapi.json   (describes it)` : undefined],
     ['Events', isGateway ? `${url}/asyncapi   (describes them)` : undefined],
     ['gRPC', grpcTarget && `${grpcTarget}   (proto/holdfast/v1)`],
+    ['Login', playgroundLogin && "npm run -s token   (an operator's, for development; the playground has one)"],
     ['Health', `${url}/health`],
     ['Metrics', `${url}/metrics`],
     ['Postgres', shown(databaseUrl)],

@@ -36,6 +36,18 @@ it.each([
   expect(reading).not.toThrow('hunter2');
 });
 
+const long = 'a-secret-of-more-than-32-characters-for-tests';
+it.each<[Record<string, string>, string]>([
+  [{ AUTH_SECRET: 'short' }, 'AUTH_SECRET: must be at least 32'],
+  [{ AUTH_SECRET: long, AUTH_JWKS_URL: 'https://id/jwks', AUTH_ISSUER: 'i', AUTH_AUDIENCE: 'a' }, 'AUTH_SECRET: give this or'],
+  [{ AUTH_SECRET: long, AUTH_ALGORITHM: 'RS256' }, 'AUTH_ALGORITHM: must be HS256'],
+  [{ AUTH_JWKS_URL: 'https://id/jwks' }, 'AUTH_ISSUER and AUTH_AUDIENCE'],
+  [{ AUTH_JWKS_URL: 'https://id/jwks', AUTH_ISSUER: 'i', AUTH_AUDIENCE: 'a', AUTH_ALGORITHM: 'HS256' }, 'such as RS256'],
+  [{ AUTH_JWKS_URL: 'http://id.example/jwks', AUTH_ISSUER: 'i', AUTH_AUDIENCE: 'a' }, 'AUTH_JWKS_URL: must be a URL'],
+])('refuses settings for tokens that contradict each other: %j', (environment, problem) => {
+  expect(() => readConfig(environment)).toThrow(problem);
+});
+
 it('describes every setting', () => {
   expect(configFields().filter((field) => field.meaning === '')).toEqual([]);
 });

@@ -161,7 +161,8 @@ export function orderRequest(
   times: Pick<LoadRequest, 'warmUpMs' | 'measuredMs'>,
 ): LoadRequest {
   const shape = shapeOf(site, lines, product === 'hot', command.seed);
-  return { ...shape, ...times, urls: site.gatewayUrls, clients, batch: 1, tag: tag(word) };
+  const { gatewayUrls: urls, authorization } = site;
+  return { ...shape, ...times, urls, authorization, clients, batch: 1, tag: tag(word) };
 }
 
 export function timesOf({ warmUpSeconds, seconds }: Pick<BenchCommand, 'warmUpSeconds' | 'seconds'>) {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { openDatabase, readRuntime, type Database } from '../../src/database';
 import { type Undo } from '../../src/undo';
 import { type FleetRole, type RoleCounts } from '../chaos/fleet';
+import { ownLogin } from '../login';
 import { Crew } from './crew';
 import { peakMiB, sharedOutMiB, type ProcessTable } from './procfs';
 import { addProducts, type Products } from './products';
@@ -13,6 +14,8 @@ import { makeDatabase, type Servers } from './servers';
 export interface Site {
   readonly name: string;
   readonly gatewayUrls: readonly string[];
+  /** The header that its gateways know us by. */
+  readonly authorization: string;
   readonly products: Products;
   /** The bench's own connections: one to look everything up, one that only ever follows an index. */
   readonly database: Database;
@@ -44,7 +47,8 @@ export interface DistributedOptions extends SiteOptions {
 }
 
 /** As in production; only patience differs, because an order that waits in a backlog on purpose is not late. */
-const common = { NODE_ENV: 'production', LOG_LEVEL: 'warn', ORDER_REPUBLISH_SECONDS: '3600', ORDER_DEADLINE_SECONDS: '86400' };
+const patience = { ORDER_REPUBLISH_SECONDS: '3600', ORDER_DEADLINE_SECONDS: '86400' };
+const common = { NODE_ENV: 'production', LOG_LEVEL: 'warn', ...patience, ...ownLogin.settings };
 /** As many connections as a process has by default. */
 const POOL_SIZE_MAX = 10;
 
@@ -92,6 +96,7 @@ async function siteOf({ name, brokerUrl, gatewayUrls, crew, databaseUrl, serverP
   undo.add(close);
   return {
     ...{ name, brokerUrl, gatewayUrls, database, watch },
+    authorization: `Bearer ${await ownLogin.token()}`,
     products: await addProducts(database),
     parts: (table) => ({ ...crew.pids(), ...serverPids(table) }),
     untimelyEnd: () => Promise.race([aborted, ...crew.untimelyEnds()]),

@@ -1,3 +1,4 @@
+import { ownLogin } from '../login';
 import { createClient, type Client } from '../simulate/client';
 import { standing, untilAtRest } from '../simulate/decisions';
 import { createProducts } from '../simulate/products';
@@ -43,7 +44,13 @@ export async function runDrain(options: DrainOptions): Promise<DrainResult> {
   const settings = { ORDER_REPUBLISH_SECONDS: '3600', ORDER_DEADLINE_SECONDS: '86400' };
   const world = await openWorld({ roles: { gateway: 1, orders: 1, inventory: 0, accounts: 0 }, settings });
   try {
-    const client = createClient({ urls: world.fleet.gatewayUrls, connections: FILLERS, retryMs: 60_000, signal });
+    const client = createClient({
+      login: ownLogin.token,
+      urls: world.fleet.gatewayUrls,
+      connections: FILLERS,
+      retryMs: 60_000,
+      signal,
+    });
     // Half the products are short, so that both answers are given.
     const productIds = await createProducts(
       client,

@@ -8,6 +8,7 @@ import { openDatabase, readRuntime, type Database } from '../../src/database';
 import { failpoints, type FailpointName } from '../../src/faults';
 import { audit, auditGroups, brokenByGroup, everything, type AuditGroup, type AuditScope } from '../audit';
 import { below, pick, seededRandom, type Random } from '../random';
+import { ownLogin } from '../login';
 import { createClient, type Client } from '../simulate/client';
 import { untilAtRest } from '../simulate/decisions';
 import { type FleetRole } from './fleet';
@@ -115,7 +116,7 @@ interface Site {
 async function openDistributedSite({ program, clients = CLIENTS }: KillPointOptions): Promise<Site> {
   const world = await openWorld({ roles: { gateway: 2, orders: 2, inventory: 2, accounts: 2, notifications: 2 }, program });
   const victims = new Map(world.fleet.members.map((member) => [member.name, victimOf(member, world.folder)]));
-  const client = createClient({ urls: world.fleet.gatewayUrls, connections: clients, retryMs: RETRY_MS });
+  const client = createClient({ login: ownLogin.token, urls: world.fleet.gatewayUrls, connections: clients, retryMs: RETRY_MS });
   return {
     ...{ folder: world.folder, database: world.database, client, lanes: 2, restLimitMs: 120_000 },
     victimFor: (point, lane) => victims.get(`${roleOf(point)}-${lane + 1}`)!,
@@ -138,6 +139,7 @@ async function openDistributedSite({ program, clients = CLIENTS }: KillPointOpti
 async function openEmbeddedSite({ program, clients = CLIENTS }: KillPointOptions): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-kill-points-'));
   const settings = {
+    ...ownLogin.settings,
     NODE_ENV: 'test',
     LOG_LEVEL: 'warn',
     ORDER_REPUBLISH_SECONDS: '5',
@@ -148,7 +150,7 @@ async function openEmbeddedSite({ program, clients = CLIENTS }: KillPointOptions
   await holdfast.live();
   await holdfast.ready();
   const database = await openDatabaseOf(holdfast);
-  const client = createClient({ urls: [holdfast.url], connections: clients, retryMs: RETRY_MS });
+  const client = createClient({ login: ownLogin.token, urls: [holdfast.url], connections: clients, retryMs: RETRY_MS });
   return {
     ...{ folder, database, client, lanes: 1, restLimitMs: 60_000 },
     victimFor: () => holdfast,

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { ownLogin } from '../login';
 import { createClient } from '../simulate/client';
 import { standing } from '../simulate/decisions';
 import { seededRandom } from '../random';
@@ -67,7 +68,13 @@ async function attack(world: World, options: ChaosOptions): Promise<Omit<ChaosRe
   const random = seededRandom(seed);
   const journalPath = join(world.folder, 'journal.jsonl');
   const journal = await openJournal(journalPath);
-  const client = createClient({ urls: world.fleet.gatewayUrls, connections: clients * 2, retryMs: 300_000, signal });
+  const client = createClient({
+    login: ownLogin.token,
+    urls: world.fleet.gatewayUrls,
+    connections: clients * 2,
+    retryMs: 300_000,
+    signal,
+  });
   const tap = await openTap(world.broker.url, random);
   try {
     const secondsMin = options.faults * options.everySeconds;

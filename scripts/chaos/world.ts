@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { migrate, openDatabase, startEmbeddedPostgres, type Database, type EmbeddedPostgres } from '../../src/database';
 import { startPrivateRabbitmq } from '../../src/messaging/brokers/privateRabbitmq';
+import { ownLogin } from '../login';
 import { createFleet, type Fleet, type RoleCounts } from './fleet';
 
 /**
@@ -54,6 +55,7 @@ export interface WorldOptions {
 
 /** Settings under which a fault and its cure fit into seconds; the mechanisms are the same. */
 const harnessSettings = {
+  ...ownLogin.settings,
   NODE_ENV: 'test',
   LOG_LEVEL: 'warn',
   DATABASE_POOL_SIZE: '6',

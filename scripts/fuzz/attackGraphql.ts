@@ -1,5 +1,6 @@
 import { buildClientSchema, getIntrospectionQuery, type GraphQLSchema, type IntrospectionQuery } from 'graphql';
 
+import { ownLogin } from '../login';
 import { breaches, type Answer } from './judge';
 import { requestKinds, type FuzzRequest, type RequestKind } from './request';
 import { fuzzRequest } from './requests';
@@ -35,7 +36,7 @@ export interface GraphqlOutcome {
 export async function attackGraphql(attack: GraphqlAttack): Promise<GraphqlOutcome> {
   const { requests, concurrency, signal } = attack;
   const outcome = newOutcome();
-  const sender = createSender(attack.url, concurrency);
+  const sender = createSender(attack.url, concurrency, `Bearer ${await ownLogin.token()}`);
   const probe = startProbe(attack.healthUrl, outcome);
   const startedAt = performance.now();
   let next = 0;

@@ -12,12 +12,12 @@ export interface Sender {
   close(): Promise<void>;
 }
 
-export function createSender(url: string, connections: number): Sender {
+export function createSender(url: string, connections: number, authorization: string): Sender {
   const { origin, pathname } = new URL(url);
   const pool = new Pool(origin, { connections, headersTimeout: GIVE_UP_MS, bodyTimeout: GIVE_UP_MS });
 
   async function post({ headers, body }: FuzzRequest): Promise<Omit<Answer, 'ms'>> {
-    const response = await pool.request({ method: 'POST', path: pathname, headers, body });
+    const response = await pool.request({ method: 'POST', path: pathname, headers: { authorization, ...headers }, body });
     const text = await response.body.text();
     return { status: response.statusCode, contentType: String(response.headers['content-type'] ?? ''), text };
   }

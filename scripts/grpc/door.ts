@@ -38,30 +38,39 @@ interface Line {
 /** How long one call may take; the server hears of it too. */
 const DEADLINE_MS = 15_000;
 
-export function openDoor(target: string) {
+/** `login`: the token that is shown. */
+export function openDoor(target: string, login: () => Promise<string | undefined>) {
+  const shown = login().then(metadataWith);
   const orders = clientOf('holdfast.v1.Orders', target);
   const inventory = clientOf('holdfast.v1.Inventory', target);
   return {
     async firstSku(): Promise<string | undefined> {
-      const { products } = await call<{ products: { sku: string }[] }>(inventory, 'ListProducts', { pageSize: 1 });
+      const { products } = await call<{ products: { sku: string }[] }>(inventory, 'ListProducts', { pageSize: 1 }, await shown);
       return products[0]?.sku;
     },
     async place(request: { customerId: string; items: Line[] }): Promise<GrpcOrder> {
-      const metadata = new Metadata();
+      const metadata = (await shown).clone();
       metadata.set('idempotency-key', randomUUID());
       return (await call<{ order: GrpcOrder }>(orders, 'PlaceOrder', request, metadata)).order;
     },
     async update(request: { orderId: string; items: Line[] }): Promise<GrpcOrder> {
-      return (await call<{ order: GrpcOrder }>(orders, 'UpdateOrder', request)).order;
+      return (await call<{ order: GrpcOrder }>(orders, 'UpdateOrder', request, await shown)).order;
     },
-    find: (orderId: string) => call<GrpcOrder>(orders, 'GetOrder', { orderId }),
-    cancel: (orderId: string) => call<GrpcOrder>(orders, 'CancelOrder', { orderId }),
-    untilDecided: (orderId: string) => firstOf(orders, orderId, ({ status }) => status !== 'ORDER_STATUS_PENDING'),
+    find: async (orderId: string) => call<GrpcOrder>(orders, 'GetOrder', { orderId }, await shown),
+    cancel: async (orderId: string) => call<GrpcOrder>(orders, 'CancelOrder', { orderId }, await shown),
+    untilDecided: async (orderId: string) =>
+      firstOf(orders, await shown, orderId, ({ status }) => status !== 'ORDER_STATUS_PENDING'),
     close() {
       orders.close();
       inventory.close();
     },
   };
+}
+
+function metadataWith(token: string | undefined): Metadata {
+  const metadata = new Metadata();
+  if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
+  return metadata;
 }
 
 function clientOf(service: string, target: string): Client {
@@ -76,7 +85,7 @@ type Unary = (
   answer: (error: ServiceError | null, value: unknown) => void,
 ) => void;
 
-function call<T>(client: Client, method: string, request: object, metadata = new Metadata()): Promise<T> {
+function call<T>(client: Client, method: string, request: object, metadata: Metadata): Promise<T> {
   const unary = (client as unknown as Record<string, Unary>)[method]!.bind(client);
   return new Promise((resolve, reject) => {
     unary(request, metadata, { deadline: Date.now() + DEADLINE_MS }, (error, value) => {
@@ -91,11 +100,15 @@ interface OrderStream extends AsyncIterable<GrpcOrder> {
 }
 
 /** The first state of the order that is as it should be. */
-async function firstOf(client: Client, orderId: string, isWanted: (order: GrpcOrder) => boolean): Promise<GrpcOrder> {
-  const watching = (client as unknown as { WatchOrder: (request: object, options: object) => OrderStream }).WatchOrder(
-    { orderId },
-    { deadline: Date.now() + DEADLINE_MS },
-  );
+async function firstOf(
+  client: Client,
+  metadata: Metadata,
+  orderId: string,
+  isWanted: (order: GrpcOrder) => boolean,
+): Promise<GrpcOrder> {
+  const watching = (
+    client as unknown as { WatchOrder: (request: object, metadata: Metadata, options: object) => OrderStream }
+  ).WatchOrder({ orderId }, metadata, { deadline: Date.now() + DEADLINE_MS });
   try {
     for await (const order of watching) if (isWanted(order)) return order;
   } catch (error) {

@@ -1,6 +1,7 @@
 import { Pool } from 'undici';
 
 import { Ending, exitCodes, outOfReach } from '../exit';
+import { commandToken, loginMissing } from '../login';
 
 /** Talks GraphQL to a gateway, or to several in turn, over kept-alive connections. */
 export interface Client {
@@ -20,6 +21,8 @@ export interface ClientOptions {
   urls: readonly string[];
   connections: number;
   retryMs: number;
+  /** The token that is shown; the command's own unless given. */
+  login?: () => Promise<string | undefined>;
   /** Aborted: nothing is tried again. */
   signal?: AbortSignal;
 }
@@ -29,10 +32,12 @@ export class RefusedRequest extends Error {
   override name = 'RefusedRequest';
 }
 
-export function createClient({ urls, connections, retryMs: defaultRetryMs, signal }: ClientOptions): Client {
+export function createClient(options: ClientOptions): Client {
+  const { urls, connections, retryMs: defaultRetryMs, login = commandToken, signal } = options;
   const gateways = urls.map((url) => gatewayAt(url, connections));
   let retries = 0;
   let turn = 0;
+  let headers: Promise<Record<string, string>> | undefined;
 
   async function ask<Data>(query: string, variables: Record<string, unknown> = {}, retryMs = defaultRetryMs): Promise<Data> {
     const body = JSON.stringify({ query, variables });
@@ -52,18 +57,27 @@ export function createClient({ urls, connections, retryMs: defaultRetryMs, signa
   }
 
   async function post<Data>({ url, pool, path }: Gateway, body: string): Promise<{ data: Data } | { trouble: string }> {
-    const headers = { 'content-type': 'application/json' };
-    const response = await pool.request({ method: 'POST', path, headers, body });
+    headers ??= login().then(headersWith);
+    const response = await pool.request({ method: 'POST', path, headers: await headers, body });
     const text = await response.body.text();
     const { data, errors } = parse<Data>(text, response.statusCode, url);
     const fault = errors?.find((error) => transient.includes(error.extensions?.code ?? ''));
     if (fault || isPassing(response.statusCode)) return { trouble: fault?.message ?? `it answers ${response.statusCode}` };
-    if (errors) throw new RefusedRequest(errors[0]?.message ?? 'refused without a reason');
+    if (errors) throw new RefusedRequest(sentenceOf(errors[0] ?? {}));
     return { data: data as Data };
   }
 
   const close = async () => void (await Promise.all(gateways.map(({ pool }) => pool.close())));
   return { ask, retries: () => retries, close };
+}
+
+function headersWith(token: string | undefined): Record<string, string> {
+  const json = { 'content-type': 'application/json' };
+  return token === undefined ? json : { ...json, authorization: `Bearer ${token}` };
+}
+
+function sentenceOf({ message = 'refused without a reason', extensions }: GraphqlFault): string {
+  return extensions?.code === 'UNAUTHENTICATED' ? `${message} ${loginMissing}` : message;
 }
 
 interface Gateway {
@@ -85,7 +99,12 @@ const transient = ['SERVICE_UNAVAILABLE', 'INTERNAL', 'RATE_LIMITED'];
 
 interface GraphqlAnswer<Data> {
   data?: Data | null;
-  errors?: { message?: string; extensions?: { code?: string } }[];
+  errors?: GraphqlFault[];
+}
+
+interface GraphqlFault {
+  message?: string;
+  extensions?: { code?: string };
 }
 
 function parse<Data>(text: string, status: number, url: string): GraphqlAnswer<Data> {

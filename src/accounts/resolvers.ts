@@ -1,6 +1,8 @@
-import { Arg, Args, FieldResolver, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Args, Ctx, FieldResolver, Mutation, Query, Resolver, Root } from 'type-graphql';
 
-import { cursorBigInt, PageArgs, pageOf } from '../graphql';
+import { Allow, cursorBigInt, PageArgs, pageOf } from '../graphql';
+import { ownerOf } from '../identity';
+import { type RequestContext } from '../observability';
 import { type AccountsContext } from './context';
 import { Account, AccountEntry, AccountEntryConnection, DepositInput, DepositResultUnion, toDepositResult } from './schema';
 
@@ -9,15 +11,21 @@ import { Account, AccountEntry, AccountEntryConnection, DepositInput, DepositRes
 export class AccountResolver {
   constructor(private readonly accounts: AccountsContext) {}
 
+  @Allow('known')
   @Query(() => Account, {
     nullable: true,
     description: "A customer's account; null when nothing was ever paid in for this customer.",
   })
-  async account(@Arg('customerId', () => String, { description: 'Whose account.' }) customerId: string): Promise<Account | null> {
+  async account(
+    @Arg('customerId', () => String, { description: 'Whose account.' }) customerId: string,
+    @Ctx() { caller }: RequestContext,
+  ): Promise<Account | null> {
     const view = await this.accounts.account(customerId.replaceAll('\u0000', ''));
-    return view && Account.of(view);
+    const owner = ownerOf(caller);
+    return view && (owner === undefined || owner === view.customerId) ? Account.of(view) : null;
   }
 
+  @Allow('staff')
   @Mutation(() => DepositResultUnion, { description: "Pays money into a customer's account. Repeating it is safe." })
   async deposit(@Arg('input', () => DepositInput, { description: 'How much, for whom, and from where.' }) input: DepositInput) {
     return toDepositResult(await this.accounts.deposit(input));

@@ -5,9 +5,11 @@ import { pipeline } from 'node:stream/promises';
 import { ApolloServer, HeaderMap, type HTTPGraphQLRequest, type HTTPGraphQLResponse } from '@apollo/server';
 import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { GraphQLError, type GraphQLSchema } from 'graphql';
+import { AccessDenied, type Identity } from '../identity';
 import { type Logger } from '../observability/logger';
 import { type Metrics } from '../observability/metrics';
 import { type RequestContext } from '../observability/requestContext';
+import { callerOf, challengeOf } from './callers';
 import { type RouteHandler } from './httpServer';
 import { errorFormatter, logFault } from './graphqlErrors';
 import { operationCost } from './operationCost';
@@ -21,6 +23,8 @@ export interface GraphqlOptions<Context extends RequestContext> {
   schema: GraphQLSchema;
   /** What resolvers get: `facts`, or `Object.assign(facts, …)` with what a role adds; a spread copy would lose its logger. */
   contextFor: (facts: RequestContext, request: IncomingMessage) => Context | Promise<Context>;
+  /** What tokens are checked by; without it none is good. */
+  identity?: Identity;
   log: Logger;
   metrics: Metrics;
   /** Turns off introspection and the suggestions that would give the schema away. */
@@ -77,14 +81,15 @@ function createApollo<Context extends RequestContext>(options: GraphqlOptions<Co
  * request, a seventh of our speed.
  */
 async function contextOf<Context extends RequestContext>(
-  { contextFor, log }: GraphqlOptions<Context>,
+  { contextFor, identity, log }: GraphqlOptions<Context>,
   request: IncomingMessage,
   requestId: string,
 ): Promise<Context> {
   try {
-    return await contextFor(factsOf(request, requestId, log), request);
+    return await contextFor(factsOf(request, requestId, log, await callerOf(request, identity)), request);
   } catch (error) {
     if (error instanceof Refusal) throw refusedByHeader(error);
+    if (error instanceof AccessDenied) throw refusedByToken(error);
     logFault(log, error, { requestId, correlationId: correlationIdOf(request, requestId) });
     throw error;
   }
@@ -92,6 +97,12 @@ async function contextOf<Context extends RequestContext>(
 
 function refusedByHeader({ message, problem: { code, status, details } }: Refusal): GraphQLError {
   return new GraphQLError(message, { extensions: { code, ...details, http: { status } } });
+}
+
+function refusedByToken(denied: AccessDenied): GraphQLError {
+  const { status, header } = challengeOf(denied);
+  const http = { status, headers: new HeaderMap([['www-authenticate', header]]) };
+  return new GraphQLError(denied.message, { extensions: { code: denied.code, http } });
 }
 
 /** Said here, because Apollo would first speak of cross-site request forgery, which helps nobody who sent a HEAD. */

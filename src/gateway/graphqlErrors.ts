@@ -1,4 +1,5 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { AccessDenied } from '../identity';
 import { type Logger } from '../observability/logger';
 import { Unavailable } from '../observability/unavailable';
 import { readDatabaseFault } from './databaseFaults';
@@ -85,6 +86,7 @@ type Reading =
 function readError(thrown: unknown): Reading {
   if (!(thrown instanceof GraphQLError))
     return thrown instanceof Unavailable ? { kind: 'unavailable', error: thrown } : { kind: 'fault', error: thrown };
+  if (thrown.originalError instanceof AccessDenied) return { kind: 'refusal', code: thrown.originalError.code };
   if (thrown.originalError instanceof Unavailable) return { kind: 'unavailable', error: thrown.originalError };
   const databaseFault = readDatabaseFault(thrown.originalError);
   if (databaseFault instanceof Unavailable) return { kind: 'unavailable', error: databaseFault };

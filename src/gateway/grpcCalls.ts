@@ -8,13 +8,16 @@ import {
 } from '@grpc/grpc-js';
 
 import { GrpcRefusal, type GrpcMethod, type GrpcRequest } from '../grpc';
+import { demand, type Identity } from '../identity';
 import { type Logger } from '../observability';
+import { callerOf } from './callers';
 import { statusOf } from './grpcErrors';
 import { factsOf } from './requestFacts';
 import { requestIdOf } from './requestIds';
 
 export interface GrpcServing {
   log: Logger;
+  identity?: Identity;
   /** The calls that are not answered yet. */
   underWay: Set<unknown>;
   /** Aborted when the server is about to stop. */
@@ -26,13 +29,14 @@ export function serveMethod(method: GrpcMethod, serving: GrpcServing) {
   return method.kind === 'unary' ? serveUnary(method, serving) : serveStream(method, serving);
 }
 
-function serveUnary(method: GrpcMethod & { kind: 'unary' }, { log, underWay }: GrpcServing): handleUnaryCall<unknown, object> {
+function serveUnary(method: GrpcMethod & { kind: 'unary' }, serving: GrpcServing): handleUnaryCall<unknown, object> {
+  const { log, underWay } = serving;
   return (call, callback) => {
     const requestId = welcome(call);
     const { signal, release } = signalOf(call, { marginMs: DEADLINE_MARGIN_MS });
     underWay.add(call);
-    Promise.resolve()
-      .then(() => method.answer(requestOf(call, requestId, signal, log)))
+    requestOf(method, call, { requestId, signal, serving })
+      .then((request) => method.answer(request))
       .then(
         (answer) => callback(null, answer),
         (error: unknown) => callback(statusOf(error, requestId, log)),
@@ -47,16 +51,14 @@ function serveUnary(method: GrpcMethod & { kind: 'unary' }, { log, underWay }: G
 /** Before a deadline passes, whoever waits for something is called off, so that the client is still told how things stand. */
 const DEADLINE_MARGIN_MS = 100;
 
-function serveStream(
-  method: GrpcMethod & { kind: 'stream' },
-  { log, underWay, stopping }: GrpcServing,
-): handleServerStreamingCall<unknown, object> {
+function serveStream(method: GrpcMethod & { kind: 'stream' }, serving: GrpcServing): handleServerStreamingCall<unknown, object> {
+  const { log, underWay, stopping } = serving;
   return (call) => {
     const requestId = welcome(call);
     const { signal, release } = signalOf(call, { also: stopping });
     underWay.add(call);
     const send = async () => {
-      for await (const answer of method.answers(requestOf(call, requestId, signal, log))) {
+      for await (const answer of method.answers(await requestOf(method, call, { requestId, signal, serving }))) {
         if (signal.aborted) break;
         // One message waits for the client at most: the next is made when this one has gone.
         if (!call.write(answer)) await once(call, 'drain', { signal }).catch(() => undefined);
@@ -87,13 +89,27 @@ function welcome(call: Call): string {
   return requestId;
 }
 
-function requestOf(call: Call, requestId: string, signal: AbortSignal, log: Logger): GrpcRequest<never> {
-  return { message: call.request as never, context: factsOf(asHttp(call), requestId, log), signal };
+interface Known {
+  requestId: string;
+  signal: AbortSignal;
+  serving: GrpcServing;
+}
+
+/** What the method gets. Rejects for a caller who may not call it. */
+async function requestOf(
+  { access }: GrpcMethod,
+  call: Call,
+  { requestId, signal, serving: { log, identity } }: Known,
+): Promise<GrpcRequest<never>> {
+  const asked = asHttp(call);
+  const caller = await callerOf(asked, identity);
+  demand(access, caller);
+  return { message: call.request as never, context: factsOf(asked, requestId, log, caller), signal };
 }
 
 /** Metadata are headers: what HTTP's say, they say. */
 function asHttp({ metadata }: Call): { headers: Record<string, string | undefined> } {
-  const names = ['x-request-id', 'x-correlation-id', 'idempotency-key'];
+  const names = ['authorization', 'x-request-id', 'x-correlation-id', 'idempotency-key'];
   return { headers: Object.fromEntries(names.map((name) => [name, metadata.get(name)[0]?.toString()])) };
 }
 

@@ -1,6 +1,7 @@
 import { Metadata, type ServiceError, status as statusCodes } from '@grpc/grpc-js';
 
 import { GrpcRefusal, invalidArgument, type GrpcStatus } from '../grpc';
+import { AccessDenied } from '../identity';
 import { Unavailable, type Logger } from '../observability';
 import { readDatabaseFault } from './databaseFaults';
 import { detailsOf } from './grpcDetails';
@@ -10,6 +11,10 @@ import { maskedMessage } from './respond';
 /** What the caller is told of anything that was thrown; faults of ours are logged whole, and masked. */
 export function statusOf(error: unknown, requestId: string, log: Logger): Partial<ServiceError> {
   if (error instanceof GrpcRefusal) return told(error, requestId);
+  if (error instanceof AccessDenied) {
+    const status = error.code === 'FORBIDDEN' ? 'PERMISSION_DENIED' : 'UNAUTHENTICATED';
+    return told(new GrpcRefusal(status, error.code, error.message), requestId);
+  }
   if (error instanceof Refusal) {
     const { field } = error.problem.details ?? {};
     const path = typeof field === 'string' ? field : '';
@@ -35,6 +40,8 @@ function told(refusal: GrpcRefusal, requestId: string, retryAfterSeconds?: numbe
 }
 
 const codes: Record<GrpcStatus, number> = {
+  UNAUTHENTICATED: statusCodes.UNAUTHENTICATED,
+  PERMISSION_DENIED: statusCodes.PERMISSION_DENIED,
   INVALID_ARGUMENT: statusCodes.INVALID_ARGUMENT,
   NOT_FOUND: statusCodes.NOT_FOUND,
   ALREADY_EXISTS: statusCodes.ALREADY_EXISTS,

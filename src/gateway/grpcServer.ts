@@ -14,6 +14,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { HealthImplementation } from 'grpc-health-check';
 
 import { type GrpcMethod } from '../grpc';
+import { type Identity } from '../identity';
 import { type Health, type Logger } from '../observability';
 import { serveMethod } from './grpcCalls';
 import { PortInUse } from './portInUse';
@@ -26,6 +27,8 @@ export interface GrpcServerOptions {
   /** Size of one message. */
   messageLimitBytes: number;
   health: Health;
+  /** What tokens are checked by; without it none is good. */
+  identity?: Identity;
   log: Logger;
   /** How long `close` waits for calls that are under way. */
   closeLimitMs: number;
@@ -41,7 +44,7 @@ export interface GrpcServer {
 
 /** gRPC beside GraphQL and REST: the services of proto/, and grpc.health.v1. Rejects with PortInUse when another program holds the port. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
-  const { methods, log, host } = options;
+  const { methods, log, host, identity } = options;
   // What it has to say comes back as errors, too, and those are ours to log.
   setLogVerbosity(logVerbosity.NONE);
   const stopping = new AbortController();
@@ -49,7 +52,10 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const server = new Server({ ...connections, 'grpc.max_receive_message_length': options.messageLimitBytes });
   for (const [name, service] of Object.entries(services())) {
     const served = methods.filter((method) => method.service === name);
-    const handlers = served.map((method) => [method.name, serveMethod(method, { log, underWay, stopping: stopping.signal })]);
+    const handlers = served.map((method) => [
+      method.name,
+      serveMethod(method, { log, identity, underWay, stopping: stopping.signal }),
+    ]);
     server.addService(service, Object.fromEntries(handlers) as UntypedServiceImplementation);
   }
   const status = serveHealth(server);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { type Endpoint } from '../rest';
+import { securityOf } from './callers';
 
 /** The OpenAPI 3.1 document of these addresses, made from what checks their requests, so that the two cannot drift. */
 export function openApiDocument(endpoints: readonly Endpoint[], version: string): object {
@@ -11,20 +12,24 @@ export function openApiDocument(endpoints: readonly Endpoint[], version: string)
     info: { title: 'Holdfast', version, description: 'Orders and stock over plain HTTP. GraphQL, at /graphql, can do more.' },
     servers: [{ url: '/' }],
     paths,
-    components: { schemas: { Problem: jsonSchema(problem, 'output') } },
+    components: {
+      schemas: { Problem: jsonSchema(problem, 'output') },
+      securitySchemes: { token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+    },
   };
 }
 
-function operationOf({ operationId, summary, description, parameters, path, body, answers, refusals }: Endpoint): object {
+function operationOf(endpoint: Endpoint): object {
+  const { operationId, summary, description, parameters, path, body, answers, refusals } = endpoint;
   const described = Object.entries(parameters?.shape ?? {}).map(([name, schema]) => parameterOf(name, schema, path));
   if (body?.takesIdempotencyKey) described.push(idempotencyKey);
   return {
-    ...{ operationId, summary, description },
+    ...{ operationId, summary, description, security: securityOf(endpoint.access, endpoint.accessWithoutBody) },
     parameters: described,
     ...(body && { requestBody: { required: body.required, content: json(jsonSchema(body.schema, 'input')) } }),
     responses: {
       ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, responseOf(answer)])),
-      ...Object.fromEntries(Object.entries({ ...common(body !== undefined), ...refusals }).map(refusalOf)),
+      ...Object.fromEntries(Object.entries({ ...common(endpoint), ...refusals }).map(refusalOf)),
     },
   };
 }
@@ -52,9 +57,11 @@ function responseOf({ description, schema, headers = {} }: Endpoint['answers'][n
 }
 
 /** What any address may answer, with a body or without. */
-function common(hasBody: boolean): Record<number, string> {
-  const any = { 400: 'The request cannot be read.', 500: 'A fault of ours.', 503: 'Come back later.' };
-  return hasBody ? { ...any, 413: 'The body is too large.', 415: 'The body is not sent as application/json.' } : any;
+function common({ access, body }: Endpoint): Record<number, string> {
+  const denied: Record<number, string> = access === 'anyone' ? {} : { 403: 'Not for the role of the token.' };
+  const unfit = { 400: 'The request cannot be read.', 401: 'A token is missing, or is not good here.' };
+  const any = { ...unfit, ...denied, 500: 'A fault of ours.', 503: 'Come back later.' };
+  return body ? { ...any, 413: 'The body is too large.', 415: 'The body is not sent as application/json.' } : any;
 }
 
 function refusalOf([status, description]: [string, string]) {

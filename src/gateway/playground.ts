@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { type IncomingMessage } from 'node:http';
 import path from 'node:path';
 import sirv from 'sirv';
 import { type RouteHandler, type Routes } from './httpServer';
@@ -8,6 +9,8 @@ import { sendProblem, sendText } from './respond';
 export interface PlaygroundOptions {
   /** Answers `/graphql` for programs. */
   graphql: RouteHandler;
+  /** A token that the page shows to `/graphql`; only whoever opens it on this machine is given one. */
+  login?: () => Promise<string>;
   /** Where `scripts/copyPlayground.mjs` put the assets. */
   assetsDirectory?: string;
 }
@@ -16,13 +19,14 @@ export interface PlaygroundOptions {
  * `/graphql` for programs and, in a browser, the playground; its assets come from `/playground/`, so that it works without the
  * internet. In production mount the plain handler instead.
  */
-export function playgroundRoutes({ graphql, assetsDirectory = builtAssets }: PlaygroundOptions): Routes {
+export function playgroundRoutes({ graphql, login, assetsDirectory = builtAssets }: PlaygroundOptions): Routes {
   const serveFile = existsSync(assetsDirectory) ? sirv(assetsDirectory, { etag: true, gzip: true, maxAge: 0 }) : undefined;
   return {
-    '/graphql': (request, response, requestId) => {
+    '/graphql': async (request, response, requestId) => {
       if (request.method !== 'GET' || !request.headers.accept?.includes('text/html'))
         return graphql(request, response, requestId);
-      sendText(response, 200, page, pageHeaders);
+      const token = login && isHere(request) ? await login() : undefined;
+      sendText(response, 200, pageWith(token), pageHeaders);
     },
     '/playground/': (request, response, requestId) => {
       const missing = () => sendMissing(response, requestId, serveFile === undefined);
@@ -32,6 +36,16 @@ export function playgroundRoutes({ graphql, assetsDirectory = builtAssets }: Pla
       serveFile(request, response, missing);
     },
   };
+}
+
+/**
+ * By its connection, and by the name it was called by: a page of another site may lead its own name to this machine, and would then read
+ * ours with the token in it. What came through a proxy may come from anywhere.
+ */
+function isHere({ socket, headers }: IncomingMessage): boolean {
+  const isLocal = ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(socket.remoteAddress ?? '');
+  const isProxied = headers['x-forwarded-for'] !== undefined || headers['forwarded'] !== undefined;
+  return isLocal && !isProxied && /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(headers.host ?? '');
 }
 
 /** Seen from dist/src/gateway, where this file runs. */
@@ -63,7 +77,7 @@ const pageHeaders = {
   vary: 'accept',
 };
 
-const page = `<!doctype html>
+const pageWith = (token: string | undefined) => `<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8" />
@@ -77,12 +91,13 @@ const page = `<!doctype html>
     <header>
       <img src="/playground/holdfast.svg" alt="" width="22" height="22" />
       <strong>Holdfast</strong>
-      <span>orders and stock</span>
+      <span>orders and stock${token === undefined ? '' : ' · you are the operator, in development'}</span>
       <nav><a href="/health">health</a><a href="/metrics">metrics</a></nav>
     </header>
     <main id="playground"><p>Loading the playground…</p></main>
     <noscript>The playground needs JavaScript. Programs send POST /graphql.</noscript>
     <script type="application/json" id="tabs">${JSON.stringify(playgroundTabs).replaceAll('<', '\\u003c')}</script>
+    <script type="application/json" id="login">${JSON.stringify(token === undefined ? {} : { authorization: `Bearer ${token}` })}</script>
     <script src="/playground/react.production.min.js" defer></script>
     <script src="/playground/react-dom.production.min.js" defer></script>
     <script src="/playground/graphiql.min.js" defer></script>

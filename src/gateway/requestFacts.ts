@@ -1,11 +1,12 @@
+import { type Caller } from '../identity';
 import { type Logger } from '../observability/logger';
 import { type RequestContext } from '../observability/requestContext';
 import { Refusal } from './requestBody';
 import { correlationIdOf, type WithHeaders } from './requestIds';
 
 /** What is known of a request before anybody looks at what it wants. Throws Refusal for an Idempotency-Key that is unfit. */
-export function factsOf(request: WithHeaders, requestId: string, log: Logger): RequestContext {
-  return new RequestFacts(requestId, correlationIdOf(request, requestId), idempotencyKeyOf(request), log);
+export function factsOf(request: WithHeaders, requestId: string, log: Logger, caller: Caller | undefined): RequestContext {
+  return new RequestFacts(requestId, correlationIdOf(request, requestId), idempotencyKeyOf(request), caller, log);
 }
 
 /** Makes its logger when somebody logs, because few requests do and making one costs a tenth of a request. */
@@ -14,6 +15,7 @@ class RequestFacts implements RequestContext {
     readonly requestId: string,
     readonly correlationId: string,
     readonly idempotencyKey: string | undefined,
+    readonly caller: Caller | undefined,
     private readonly roleLog: Logger,
   ) {}
 

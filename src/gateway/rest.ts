@@ -2,8 +2,10 @@ import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { type z } from 'zod';
 
 import { faultsOf } from '../contracts';
+import { AccessDenied, demand, type Identity } from '../identity';
 import { Unavailable, type Logger } from '../observability';
 import { refusedInput, Refused, type Endpoint } from '../rest';
+import { callerOf, challengeOf } from './callers';
 import { readDatabaseFault } from './databaseFaults';
 import { type RouteHandler, type Routes } from './httpServer';
 import { openApiDocument } from './openApi';
@@ -16,6 +18,8 @@ export interface RestOptions {
   endpoints: readonly Endpoint[];
   version: string;
   bodyLimitBytes: number;
+  /** What tokens are checked by; without it none is good. */
+  identity?: Identity;
   log: Logger;
 }
 
@@ -40,7 +44,9 @@ function serve(endpoints: Endpoint[], serving: Serving): RouteHandler {
   return async (request, response, requestId) => {
     try {
       const { endpoint, given } = find(endpoints, request);
-      const context = factsOf(request, requestId, serving.log);
+      const caller = await callerOf(request, serving.identity);
+      demand(ruleFor(endpoint, request), caller);
+      const context = factsOf(request, requestId, serving.log, caller);
       const parameters = parsed(endpoint.parameters, given) ?? {};
       const body = endpoint.body && parsed(bodySchema(endpoint), await bodyOf(endpoint, request, response, serving));
       const answer = await endpoint.answer({ parameters, body, context });
@@ -50,6 +56,14 @@ function serve(endpoints: Endpoint[], serving: Serving): RouteHandler {
       else sendRefusal(request, response, problemOf(error, requestId, serving.log), asProblemJson);
     }
   };
+}
+
+function ruleFor({ access, accessWithoutBody }: Endpoint, request: IncomingMessage) {
+  return isEmpty(request) ? (accessWithoutBody ?? access) : access;
+}
+
+function isEmpty({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
 }
 
 /** The endpoint that was asked, with the parameters of its path and of the query, as text. */
@@ -98,9 +112,9 @@ function bodySchema({ body }: Endpoint): z.ZodType | undefined {
 
 /** Undefined when no body was sent where none is needed. */
 async function bodyOf(endpoint: Endpoint, request: IncomingMessage, response: ServerResponse, { bodyLimitBytes }: Serving) {
-  const isEmpty = request.headers['transfer-encoding'] === undefined && Number(request.headers['content-length'] ?? 0) === 0;
-  if (isEmpty && endpoint.body?.required === false) return refuseOtherSites(request);
-  if (isEmpty) throw new Refused(400, 'BAD_USER_INPUT', `${endpoint.path} needs a JSON body; /openapi.json describes it.`);
+  if (isEmpty(request) && endpoint.body?.required === false) return refuseOtherSites(request);
+  if (isEmpty(request))
+    throw new Refused(400, 'BAD_USER_INPUT', `${endpoint.path} needs a JSON body; /openapi.json describes it.`);
   return readJson(request, response, bodyLimitBytes);
 }
 
@@ -129,6 +143,10 @@ function problemOf(error: unknown, requestId: string, log: Logger): Problem {
     const { allow, ...details } = error.more;
     const headers = typeof allow === 'string' ? { allow } : undefined;
     return { status: error.status, code: error.code, message: error.message, requestId, details, headers };
+  }
+  if (error instanceof AccessDenied) {
+    const { status, header } = challengeOf(error);
+    return { status, code: error.code, message: error.message, requestId, headers: { 'www-authenticate': header } };
   }
   const fault = error instanceof Unavailable ? error : readDatabaseFault(error);
   if (fault instanceof Unavailable) {

@@ -1,8 +1,14 @@
 import { inputRefusal, type FieldFault } from '../contracts';
+import { type Access } from '../identity';
 import { type RequestContext } from '../observability';
 
 /** One method of a service of proto/holdfast/v1, and what it does. Messages are as proto-loader has them: camelCase, enums by name. */
-export type GrpcMethod<Request = never> = { service: `holdfast.v1.${string}`; name: string } & (
+export type GrpcMethod<Request = never> = {
+  service: `holdfast.v1.${string}`;
+  name: string;
+  /** Who may call it. */
+  access: Access;
+} & (
   | {
       kind: 'unary';
       /** Calls the use case and maps its outcome. Throws GrpcRefusal for what the use case refuses. */
@@ -25,6 +31,8 @@ export interface GrpcRequest<Message> {
 
 /** The status codes of gRPC that we answer with ourselves. */
 export type GrpcStatus =
+  | 'UNAUTHENTICATED'
+  | 'PERMISSION_DENIED'
   | 'INVALID_ARGUMENT'
   | 'NOT_FOUND'
   | 'ALREADY_EXISTS'

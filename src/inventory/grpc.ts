@@ -8,15 +8,10 @@ const PAGE_SIZE = 100;
 
 /** The gRPC door of the inventory context: proto/holdfast/v1/inventory.proto. */
 export function productMethods(inventory: InventoryContext): GrpcMethod[] {
-  const service = 'holdfast.v1.Inventory' as const;
+  const of = { service: 'holdfast.v1.Inventory', access: 'anyone', kind: 'unary' } as const;
   return [
-    { service, name: 'GetProduct', kind: 'unary', answer: ({ message }: GrpcRequest<GetProduct>) => find(inventory, message) },
-    {
-      service,
-      name: 'ListProducts',
-      kind: 'unary',
-      answer: ({ message }: GrpcRequest<ListProducts>) => list(inventory, message),
-    },
+    { ...of, name: 'GetProduct', answer: ({ message }: GrpcRequest<GetProduct>) => find(inventory, message) },
+    { ...of, name: 'ListProducts', answer: ({ message }: GrpcRequest<ListProducts>) => list(inventory, message) },
   ];
 }
 

@@ -1,7 +1,7 @@
 import { Arg, Args, Ctx, FieldResolver, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 
 import { INT_MAX } from '../contracts';
-import { badInput, cursorBigInt, PageArgs, pageOf, ValidationError } from '../graphql';
+import { Allow, badInput, cursorBigInt, PageArgs, pageOf, ValidationError } from '../graphql';
 import { type RequestContext } from '../observability';
 import { type InventoryContext } from './context';
 import { type CheckStock, type ProductKey } from './readProducts';
@@ -33,6 +33,7 @@ export class ProductResolver {
     private readonly checkStock: CheckStock = inventory.checkStock,
   ) {}
 
+  @Allow('anyone')
   @Query(() => Product, {
     nullable: true,
     description: 'A product by id or by sku, exactly one of the two; null when there is none.',
@@ -47,6 +48,7 @@ export class ProductResolver {
     return view ? Product.of(view) : null;
   }
 
+  @Allow('anyone')
   @Query(() => ProductConnection, { description: 'Products, by id.' })
   products(
     @Args(() => PageArgs) page: PageArgs,
@@ -62,6 +64,7 @@ export class ProductResolver {
     );
   }
 
+  @Allow('anyone')
   @Query(() => [StockAvailability], {
     description: `What can be ordered of up to ${PRODUCTS_ASKED_MAX} products this moment, as the role that keeps the stock says; each once, by id. It holds nothing.`,
   })
@@ -76,6 +79,7 @@ export class ProductResolver {
     return (await this.checkStock(lines, correlationId)).map((line) => StockAvailability.of(line));
   }
 
+  @Allow('staff')
   @Mutation(() => ProductResultUnion, { description: 'Adds a product with its stock.' })
   async createProduct(
     @Arg('input', () => CreateProductInput, { description: 'The product to add.' }) input: CreateProductInput,
@@ -84,6 +88,7 @@ export class ProductResolver {
     return toProductResult(await this.inventory.createProduct(input, correlationId));
   }
 
+  @Allow('staff')
   @Mutation(() => ProductResultUnion, { description: 'Changes the name, the price or whether it is for sale.' })
   async updateProduct(
     @Arg('productId', () => Int, { description: 'The product.' }) productId: number,
@@ -93,6 +98,7 @@ export class ProductResolver {
     return toProductResult(await this.inventory.updateProduct(productId, input, correlationId));
   }
 
+  @Allow('staff')
   @Mutation(() => ProductResultUnion, { description: 'Takes a product off sale. Its stock and its orders stay.' })
   async deactivateProduct(
     @Arg('productId', () => Int, { description: 'The product.' }) productId: number,
@@ -101,6 +107,7 @@ export class ProductResolver {
     return toProductResult(await this.inventory.updateProduct(productId, { active: false }, correlationId));
   }
 
+  @Allow('staff')
   @Mutation(() => StockResultUnion, { description: 'Adds or takes units.' })
   async adjustStock(
     @Arg('input', () => AdjustStockInput, { description: 'What came or went, and why.' }) input: AdjustStockInput,
@@ -110,6 +117,7 @@ export class ProductResolver {
     return product ? toStockResult(await this.inventory.adjustStock({ ...input, product }, correlationId)) : oneOf();
   }
 
+  @Allow('staff')
   @Mutation(() => StockResultUnion, { description: 'Sets the units to a count, if nobody changed them since (compare and set).' })
   async setStock(
     @Arg('input', () => SetStockInput, { description: 'What was counted, and why.' }) input: SetStockInput,
@@ -119,6 +127,7 @@ export class ProductResolver {
     return product ? toStockResult(await this.inventory.setStock({ ...input, product }, correlationId)) : oneOf();
   }
 
+  @Allow('staff')
   @FieldResolver(() => MovementConnection, { description: 'Every change of its stock, newest first.' })
   movements(@Root() product: Product, @Args(() => PageArgs) page: PageArgs): Promise<MovementConnection> {
     const read = (first: number, after?: string) => this.inventory.movements(product.id, first, cursorBigInt(after));

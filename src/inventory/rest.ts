@@ -20,6 +20,7 @@ function productsEndpoint(inventory: InventoryContext): Endpoint<{ first: number
   return {
     method: 'GET',
     path: '/products',
+    access: 'anyone',
     operationId: 'listProducts',
     summary: 'Products for sale with what can be ordered of each, by product id.',
     description: 'Where the header Link names a next page, there are more.',

@@ -9,7 +9,13 @@ import { createWebhookChannel } from './channels/webhook';
 import { deliveriesWaiting } from './deliveryRows';
 import { Dispatcher, type DispatcherOptions } from './dispatcher';
 import { creationHandlers, updateHandlers } from './handlers';
-import { listDeliveries, listSubscriptions, readAttempts, type DeliveryFilter } from './readNotifications';
+import {
+  listDeliveries,
+  listSubscriptions,
+  readAttempts,
+  type DeliveryFilter,
+  type SubscriptionFilter,
+} from './readNotifications';
 import { removeSubscriptionUseCase, setSubscriptionUseCase } from './setSubscription';
 
 export interface NotificationsOptions {
@@ -43,7 +49,7 @@ export function createNotifications(options: NotificationsOptions) {
     handlers,
     subscribe: setSubscriptionUseCase({ ...options, channels }),
     unsubscribe: removeSubscriptionUseCase(database),
-    subscriptions: (filter: { customerId?: string | null }, first: number, after?: string) =>
+    subscriptions: (filter: SubscriptionFilter, first: number, after?: string) =>
       listSubscriptions(database, filter, first, after),
     deliveries: (filter: DeliveryFilter, first: number, after?: string) => listDeliveries(database, filter, first, after),
     attempts: (deliveryIds: readonly string[]) => readAttempts(database, deliveryIds),

@@ -14,11 +14,19 @@ export type DeliveryView = NotificationDeliveryModel & {
   subscription: Pick<NotificationSubscriptionModel, 'channel' | 'target'>;
 };
 
+export interface SubscriptionFilter {
+  customerId?: string | null;
+  /** The customer who asks: there are no subscriptions but its own. */
+  owner?: string;
+}
+
 export interface DeliveryFilter {
   customerId?: string | null;
   subscriptionId?: string | null;
   orderId?: string | null;
   state?: NotificationDeliveryState | null;
+  /** The customer who asks: there is nothing but its own. */
+  owner?: string;
 }
 
 /** What these customers have said, by customer; one who has said nothing is left out. */
@@ -36,13 +44,14 @@ export async function readPreferences(tx: Transaction, customerIds: Iterable<str
 /** A page of subscriptions, newest first, after the one with id `after`. */
 export async function listSubscriptions(
   database: Database,
-  { customerId }: { customerId?: string | null },
+  { customerId, owner }: SubscriptionFilter,
   first: number,
   after?: string,
 ): Promise<NotificationSubscriptionModel[]> {
   if (after !== undefined && !isSubscriptionId(after)) return [];
   const where = {
     ...(customerId == null ? {} : { customerId }),
+    ...(owner === undefined ? {} : { AND: { customerId: owner } }),
     state: { not: 'REMOVED' as const },
     ...(after === undefined ? {} : { id: { lt: after } }),
   };
@@ -52,13 +61,14 @@ export async function listSubscriptions(
 /** A page of deliveries, newest first, after the one with id `after`. */
 export async function listDeliveries(
   database: Database,
-  { customerId, subscriptionId, orderId, state }: DeliveryFilter,
+  { customerId, subscriptionId, orderId, state, owner }: DeliveryFilter,
   first: number,
   after?: string,
 ): Promise<DeliveryView[]> {
   if ([after, subscriptionId].some((id) => id != null && !isSubscriptionId(id))) return [];
   const where = {
     ...(customerId == null ? {} : { customerId }),
+    ...(owner === undefined ? {} : { AND: { customerId: owner } }),
     ...(subscriptionId == null ? {} : { subscriptionId }),
     ...(orderId == null ? {} : { orderId }),
     ...(state == null ? {} : { state }),

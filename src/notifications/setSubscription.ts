@@ -51,15 +51,15 @@ const SUBSCRIPTIONS_MAX = 10;
 
 /**
  * Takes a subscription back; its address and secret are forgotten at once. What still waits for it is not sent. Undefined when there is none;
- * taking it back twice is no error.
+ * taking it back twice is no error. `owner`: the customer who asks; a subscription of another is unknown to it.
  */
 export function removeSubscriptionUseCase(database: Database) {
-  return async (id: string): Promise<{ customerId: string } | undefined> => {
+  return async (id: string, owner?: string): Promise<{ customerId: string } | undefined> => {
     if (!isSubscriptionId(id)) return undefined;
     const [removed] = await database.$queryRaw<{ customerId: string }[]>`
       UPDATE notifications.subscriptions
       SET state = 'REMOVED', target = '', secret = NULL, disabled_because = NULL, updated_at = clock_timestamp()
-      WHERE id = ${id}::uuid RETURNING customer_id AS "customerId"`;
+      WHERE id = ${id}::uuid AND customer_id = coalesce(${owner ?? null}::text, customer_id) RETURNING customer_id AS "customerId"`;
     return removed;
   };
 }

@@ -1,3 +1,4 @@
+import type { Caller } from '../identity/caller';
 import type { Logger } from './logger';
 
 /** What every resolver gets to know about the request it serves. */
@@ -8,5 +9,7 @@ export interface RequestContext {
   correlationId: string;
   /** From the `Idempotency-Key` header; an `idempotencyKey` in the input goes first. */
   idempotencyKey?: string;
+  /** Who asks; undefined when no token was shown. */
+  caller?: Caller;
   log: Logger;
 }

@@ -1,7 +1,7 @@
 import DataLoader from 'dataloader';
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 
-import { PageArgs, pageOf } from '../graphql';
+import { Allow, PageArgs, pageOf } from '../graphql';
 import { type RequestContext } from '../observability';
 import { type OperationsContext } from './context';
 import {
@@ -22,12 +22,14 @@ import {
 export class DeadLetterResolver {
   constructor(private readonly operations: OperationsContext) {}
 
+  @Allow('operators')
   @Query(() => DeadLetter, { nullable: true, description: 'A dead letter by its id; null when there is none.' })
   async deadLetter(@Arg('id', () => ID, { description: 'The id of the dead letter.' }) id: string): Promise<DeadLetter | null> {
     const [view] = await this.operations.find([id]);
     return view ? DeadLetter.of(view) : null;
   }
 
+  @Allow('operators')
   @Query(() => DeadLetterConnection, { description: 'Dead letters, newest first.' })
   deadLetters(
     @Args(() => PageArgs) page: PageArgs,
@@ -44,11 +46,13 @@ export class DeadLetterResolver {
     );
   }
 
+  @Allow('operators')
   @Query(() => [DeadLetterCount], { description: 'How many dead letters there are, by queue.' })
   deadLetterCounts(): Promise<DeadLetterCount[]> {
     return this.operations.counts();
   }
 
+  @Allow('operators')
   @Mutation(() => SettleDeadLettersResultUnion, {
     description:
       'Publishes the messages of dead letters once more, each to the queue where it died. Repeating it is safe: what was replayed is left alone.',
@@ -59,6 +63,7 @@ export class DeadLetterResolver {
     return toSettleResult(await this.operations.replay(input));
   }
 
+  @Allow('operators')
   @Mutation(() => SettleDeadLettersResultUnion, {
     description: 'Puts dead letters aside for good; they can still be read. Repeating it is safe.',
   })

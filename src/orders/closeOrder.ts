@@ -1,7 +1,9 @@
+import { type Transaction } from '../database';
 import { failpoint } from '../faults';
 import { type Outbox } from '../messaging';
 import { changeOrders, type ChangeOptions, type ChangeOutcome } from './changeOrders';
 import { type OrderChange, type OrderStatus } from './order';
+import { lockOrders } from './orderRows';
 
 export type CloseOrderResult =
   /** It is so: by this call, or already before it (`repeated`). */
@@ -18,10 +20,11 @@ export interface CloseOrderOptions {
 
 /**
  * Cancels an order that is not FULFILLED. Cancelling it again is no error. What is reserved for it is released, and what was or will
- * be paid for it is given back.
+ * be paid for it is given back. `owner`: the customer who asks; an order of another is unknown to it.
  */
 export function cancelOrderUseCase(options: CloseOrderOptions) {
-  return (orderId: string, message?: string): Promise<CloseOrderResult> => close(options, cancellation(orderId, message));
+  return (orderId: string, message?: string, owner?: string): Promise<CloseOrderResult> =>
+    close(options, cancellation(orderId, message), owner);
 }
 
 /** A cancel that somebody asked for. */
@@ -34,10 +37,15 @@ export function fulfilOrderUseCase(options: CloseOrderOptions) {
   return (orderId: string): Promise<CloseOrderResult> => close(options, { orderId, trigger: 'FulfilOrder' });
 }
 
-async function close({ outbox, changing, onChanged }: CloseOrderOptions, change: OrderChange): Promise<CloseOrderResult> {
+async function close(
+  { outbox, changing, onChanged }: CloseOrderOptions,
+  change: OrderChange,
+  owner?: string,
+): Promise<CloseOrderResult> {
   failpoint('closeOrder.starting');
   const outcome = await outbox.transaction(async (tx) => {
-    const [result] = await changeOrders(tx, [change], changing);
+    const isForeign = owner !== undefined && !(await isOrderOf(tx, change.orderId, owner));
+    const [result] = isForeign ? [unknownTo(change)] : await changeOrders(tx, [change], changing);
     failpoint('closeOrder.saved');
     return { result: result!, messages: result!.messages };
   });
@@ -54,4 +62,12 @@ async function close({ outbox, changing, onChanged }: CloseOrderOptions, change:
     default:
       return { type: 'refused', orderId, status: outcome.order.status, amending: outcome.order.amending ? true : undefined };
   }
+}
+
+async function isOrderOf(tx: Transaction, orderId: string, owner: string): Promise<boolean> {
+  return (await lockOrders(tx, [orderId])).get(orderId)?.customerId === owner;
+}
+
+function unknownTo(change: OrderChange): ChangeOutcome {
+  return { type: 'unknown', change, messages: [] };
 }

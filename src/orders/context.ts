@@ -43,7 +43,7 @@ export function createOrders(options: OrdersOptions) {
     update: updateOrderUseCase({ ...options, watch }),
     cancel: cancelOrderUseCase(closing),
     fulfil: fulfilOrderUseCase(closing),
-    find: (ids: string[]) => findOrders(database, ids),
+    find: (ids: string[], owner?: string) => findOrders(database, ids, owner),
   };
   return {
     create,

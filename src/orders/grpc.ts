@@ -1,4 +1,5 @@
 import { statusInWords, type RejectedLine } from '../contracts';
+import { demandOwn, ownerOf } from '../identity';
 import { GrpcRefusal, invalidArgument, type GrpcMethod, type GrpcRequest } from '../grpc';
 import { type CloseOrderResult } from './closeOrder';
 import { type OrdersContext } from './context';
@@ -10,13 +11,13 @@ import { type UpdateOrderResult } from './updateOrder';
 
 /** The gRPC door of the orders context: proto/holdfast/v1/orders.proto. */
 export function orderMethods(orders: OrdersContext): GrpcMethod[] {
-  const service = 'holdfast.v1.Orders' as const;
+  const of = { service: 'holdfast.v1.Orders', access: 'known', kind: 'unary' } as const;
   return [
-    { service, name: 'PlaceOrder', kind: 'unary', answer: (request: GrpcRequest<PlaceOrder>) => place(orders, request) },
-    { service, name: 'UpdateOrder', kind: 'unary', answer: (request: GrpcRequest<UpdateOrder>) => update(orders, request) },
-    { service, name: 'CancelOrder', kind: 'unary', answer: (request: GrpcRequest<CancelOrder>) => cancel(orders, request) },
-    { service, name: 'GetOrder', kind: 'unary', answer: ({ message }: GrpcRequest<OneOrder>) => find(orders, message.orderId) },
-    { service, name: 'WatchOrder', kind: 'stream', answers: (request: GrpcRequest<OneOrder>) => watch(orders, request) },
+    { ...of, name: 'PlaceOrder', answer: (request: GrpcRequest<PlaceOrder>) => place(orders, request) },
+    { ...of, name: 'UpdateOrder', answer: (request: GrpcRequest<UpdateOrder>) => update(orders, request) },
+    { ...of, name: 'CancelOrder', answer: (request: GrpcRequest<CancelOrder>) => cancel(orders, request) },
+    { ...of, name: 'GetOrder', answer: (request: GrpcRequest<OneOrder>) => find(orders, request) },
+    { ...of, name: 'WatchOrder', kind: 'stream', answers: (request: GrpcRequest<OneOrder>) => watch(orders, request) },
   ];
 }
 
@@ -42,6 +43,7 @@ interface CancelOrder extends OneOrder {
 
 async function place(orders: OrdersContext, { message, context }: GrpcRequest<PlaceOrder>): Promise<object> {
   const { customerId, items, idempotencyKey = context.idempotencyKey, payment } = message;
+  demandOwn(context.caller, customerId);
   const [result] = await orders.place([{ customerId, items, idempotencyKey, payment }], context.correlationId);
   return toPlaced(result!);
 }
@@ -64,7 +66,9 @@ function toPlaced(result: CreateOrderResult): object {
 
 async function update(orders: OrdersContext, { message, context, signal }: GrpcRequest<UpdateOrder>): Promise<object> {
   const { orderId, items, expectedVersion } = message;
-  return toUpdated(await orders.update({ orderId, items, expectedVersion }, context.correlationId, signal));
+  return toUpdated(
+    await orders.update({ orderId, items, expectedVersion }, context.correlationId, signal, ownerOf(context.caller)),
+  );
 }
 
 function toUpdated(result: UpdateOrderResult): object {
@@ -98,10 +102,12 @@ function toUpdated(result: UpdateOrderResult): object {
   }
 }
 
-async function cancel(orders: OrdersContext, { message: { orderId, message } }: GrpcRequest<CancelOrder>): Promise<object> {
-  const result = await orders.cancel(orderId, message?.replaceAll('\u0000', '').slice(0, 500));
+async function cancel(orders: OrdersContext, request: GrpcRequest<CancelOrder>): Promise<object> {
+  const { orderId, message } = request.message;
+  const why = message?.replaceAll('\u0000', '').slice(0, 500);
+  const result = await orders.cancel(orderId, why, ownerOf(request.context.caller));
   if (result.type !== 'done') throw closeRefusal(result);
-  return find(orders, orderId);
+  return find(orders, request);
 }
 
 function closeRefusal(result: Exclude<CloseOrderResult, { type: 'done' }>): GrpcRefusal {
@@ -110,15 +116,18 @@ function closeRefusal(result: Exclude<CloseOrderResult, { type: 'done' }>): Grpc
   return result.amending ? amending(orderId) : wrongStatus(orderId, result.status, 'cancelled');
 }
 
-async function find(orders: OrdersContext, orderId: string): Promise<object> {
-  const [view] = await orders.find([orderId]);
+async function find(orders: OrdersContext, { message: { orderId }, context }: GrpcRequest<OneOrder>): Promise<object> {
+  const [view] = await orders.find([orderId], ownerOf(context.caller));
   if (!view) throw unknownOrder(orderId);
   return toOrder(view);
 }
 
-async function* watch(orders: OrdersContext, { message: { orderId }, signal }: GrpcRequest<OneOrder>): AsyncGenerator<object> {
+async function* watch(
+  orders: OrdersContext,
+  { message: { orderId }, context, signal }: GrpcRequest<OneOrder>,
+): AsyncGenerator<object> {
   let isKnown = false;
-  for await (const view of orders.watch(orderId, signal)) {
+  for await (const view of orders.watch(orderId, signal, ownerOf(context.caller))) {
     isKnown = true;
     yield toOrder(view);
   }

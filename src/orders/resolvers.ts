@@ -1,7 +1,8 @@
 import DataLoader from 'dataloader';
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 
-import { badInput, PageArgs, pageOf } from '../graphql';
+import { Allow, badInput, PageArgs, pageOf } from '../graphql';
+import { demandOwn, ownerOf } from '../identity';
 import { type RequestContext } from '../observability';
 import { type CloseOrderResult } from './closeOrder';
 import { type OrdersContext } from './context';
@@ -29,19 +30,26 @@ const ORDERS_PER_CALL_MAX = 100;
 export class OrderResolver {
   constructor(private readonly orders: OrdersContext) {}
 
+  @Allow('known')
   @Query(() => Order, { nullable: true, description: 'An order by its id; null when there is none.' })
-  async order(@Arg('id', () => ID, { description: 'The id of the order.' }) id: string): Promise<Order | null> {
-    const [view] = await this.orders.find([id]);
+  async order(
+    @Arg('id', () => ID, { description: 'The id of the order.' }) id: string,
+    @Ctx() { caller }: RequestContext,
+  ): Promise<Order | null> {
+    const [view] = await this.orders.find([id], ownerOf(caller));
     return view ? Order.of(view) : null;
   }
 
+  @Allow('known')
   @Query(() => OrderConnection, { name: 'orders', description: 'Orders, newest first.' })
   listOrders(
     @Args(() => PageArgs) page: PageArgs,
+    @Ctx() { caller }: RequestContext,
     @Arg('customerId', () => String, { nullable: true, description: 'Only of this customer.' }) customerId?: string | null,
     @Arg('status', () => OrderStatus, { nullable: true, description: 'Only in this status.' }) status?: OrderStatus | null,
   ): Promise<OrderConnection> {
-    const read = (first: number, after?: string) => this.orders.list({ customerId, status }, first, after);
+    const owner = ownerOf(caller);
+    const read = (first: number, after?: string) => this.orders.list({ customerId, status, owner }, first, after);
     return pageOf(
       page,
       read,
@@ -50,6 +58,7 @@ export class OrderResolver {
     );
   }
 
+  @Allow('known')
   @Mutation(() => CreateOrderResultUnion, {
     description: 'Places an order. It is PENDING and safe when this answers; it is CONFIRMED or CANCELLED moments later.',
   })
@@ -62,6 +71,7 @@ export class OrderResolver {
     return result!;
   }
 
+  @Allow('known')
   @Mutation(() => [CreateOrderResultUnion], {
     description: `Places up to ${ORDERS_PER_CALL_MAX} orders; each is accepted or refused by itself, and answered in its place. With the header Idempotency-Key the whole call can be repeated.`,
   })
@@ -80,29 +90,34 @@ export class OrderResolver {
     return this.place(withKeys, context);
   }
 
+  @Allow('known')
   @Mutation(() => UpdateOrderResultUnion, {
     description:
       'Changes the quantities of a CONFIRMED order without a payment. Only the difference of stock moves, all of it or nothing. Waits a few seconds for inventory; an order that is answered with a PENDING `amendment` is decided later. Repeating it is safe.',
   })
   async updateOrder(
     @Arg('input', () => UpdateOrderInput, { description: 'Which order, and the new quantities.' }) input: UpdateOrderInput,
-    @Ctx() { correlationId }: RequestContext,
+    @Ctx() { correlationId, caller }: RequestContext,
   ) {
-    return toUpdateOrderResult(await this.orders.update(input, correlationId));
+    return toUpdateOrderResult(await this.orders.update(input, correlationId, undefined, ownerOf(caller)));
   }
 
+  @Allow('known')
   @Mutation(() => CloseOrderResultUnion, {
     description:
       'Cancels an order that is PENDING, RESERVED or CONFIRMED, releases its stock and gives back its payment. Repeating it is safe.',
   })
   async cancelOrder(
     @Arg('orderId', () => ID, { description: 'The order.' }) orderId: string,
+    @Ctx() { caller }: RequestContext,
     @Arg('message', () => String, { nullable: true, description: 'Why, for people; up to 500 characters.' })
     message?: string | null,
   ) {
-    return this.closed(await this.orders.cancel(orderId, message?.replaceAll('\u0000', '').slice(0, 500)), 'cancelled');
+    const why = message?.replaceAll('\u0000', '').slice(0, 500);
+    return this.closed(await this.orders.cancel(orderId, why, ownerOf(caller)), 'cancelled');
   }
 
+  @Allow('staff')
   @Mutation(() => CloseOrderResultUnion, {
     description: 'Marks a CONFIRMED order as FULFILLED: its goods have left the house. Repeating it is safe.',
   })
@@ -124,7 +139,8 @@ export class OrderResolver {
     return view ? Amendment.of(view) : null;
   }
 
-  private async place(inputs: CreateOrderInput[], { correlationId }: RequestContext) {
+  private async place(inputs: CreateOrderInput[], { correlationId, caller }: RequestContext) {
+    for (const { customerId } of inputs) demandOwn(caller, customerId);
     const results = await this.orders.place(inputs, correlationId);
     return results.map(toCreateOrderResult);
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { cancellationCode, paymentMethod } from '../contracts';
+import { demandOwn, ownerOf } from '../identity';
 import { refusedInput, Refused, type Endpoint, type RestAnswer } from '../rest';
 import { type OrdersContext } from './context';
 import { type CreateOrderResult } from './createOrder';
@@ -69,6 +70,9 @@ function createOrderEndpoint(orders: OrdersContext, sample?: () => Promise<Order
   return {
     method: 'POST',
     path: '/create_order',
+    access: 'known',
+    // The sample is for whoever looks at Holdfast for the first time, and belongs to no customer.
+    accessWithoutBody: sample && 'anyone',
     operationId: 'createOrder',
     summary: 'Places an order.',
     description:
@@ -83,6 +87,7 @@ function createOrderEndpoint(orders: OrdersContext, sample?: () => Promise<Order
       422: 'The input breaks a rule, or the idempotency key was used before for other lines or another payment; nothing was ordered.',
     },
     async answer({ body, context }) {
+      if (body) demandOwn(context.caller, body.customerId);
       const wish = body ?? (await sample?.());
       if (!wish) throw new Refused(422, 'VALIDATION_FAILED', 'There is no product for sale: say in a body what to order.');
       const withKey = { ...wish, idempotencyKey: wish.idempotencyKey ?? context.idempotencyKey };
@@ -114,13 +119,14 @@ function orderEndpoint(orders: OrdersContext): Endpoint<{ id: string }> {
   return {
     method: 'GET',
     path: '/orders/{id}',
+    access: 'known',
     operationId: 'getOrder',
     summary: 'An order by its id.',
     parameters: z.object({ id: z.string().describe('The id of the order.') }),
     answers: { 200: { description: 'The order as it is now.', schema: order } },
     refusals: { 404: 'There is no such order.' },
-    async answer({ parameters: { id } }) {
-      const [view] = await orders.find([id]);
+    async answer({ parameters: { id }, context }) {
+      const [view] = await orders.find([id], ownerOf(context.caller));
       if (!view) throw unknownOrder(id);
       return { status: 200, body: Order.of(view) };
     },
@@ -135,6 +141,7 @@ function updateOrderEndpoint(orders: OrdersContext): Endpoint<{ id: string }, Om
   return {
     method: 'PATCH',
     path: '/orders/{id}',
+    access: 'known',
     operationId: 'updateOrder',
     summary: 'Changes the quantities of an order.',
     description:
@@ -151,7 +158,7 @@ function updateOrderEndpoint(orders: OrdersContext): Endpoint<{ id: string }, Om
       422: 'The input breaks a rule; nothing was changed.',
     },
     async answer({ parameters: { id: orderId }, body, context }) {
-      return toUpdated(await orders.update({ orderId, ...body! }, context.correlationId));
+      return toUpdated(await orders.update({ orderId, ...body! }, context.correlationId, undefined, ownerOf(context.caller)));
     },
   };
 }

@@ -40,7 +40,13 @@ export type UpdateOrderResult =
   | { type: 'amending'; orderId: string }
   | { type: 'version-moved'; orderId: string; version: number; expectedVersion: number };
 
-export type UpdateOrder = (input: UpdateOrderInput, correlationId: string, signal?: AbortSignal) => Promise<UpdateOrderResult>;
+export type UpdateOrder = (
+  input: UpdateOrderInput,
+  correlationId: string,
+  signal?: AbortSignal,
+  /** The customer who asks: an order of another is unknown to it. */
+  owner?: string,
+) => Promise<UpdateOrderResult>;
 
 export interface UpdateOrderOptions {
   database: Database;
@@ -61,13 +67,16 @@ export interface UpdateOrderOptions {
  */
 export function updateOrderUseCase(options: UpdateOrderOptions): UpdateOrder {
   const schema = inputSchema(options.limits);
-  return async (input, correlationId, signal) => {
+  return async (input, correlationId, signal, owner) => {
     const parsed = schema.safeParse(input);
     if (!parsed.success) return { type: 'invalid', fields: faultsOf(parsed.error) };
     const [wish] = await nameProducts(options.products, [parsed.data]);
     if (Array.isArray(wish)) return { type: 'invalid', fields: wish };
     failpoint('updateOrder.starting');
-    const answer = await options.outbox.transaction((tx) => amend(tx, wish!, correlationId, options), 'updateOrder.written');
+    const answer = await options.outbox.transaction(
+      (tx) => amend(tx, { ...wish!, owner }, correlationId, options),
+      'updateOrder.written',
+    );
     failpoint('updateOrder.committed');
     return answer.type === 'asked' ? outcomeOf(answer, options, signal) : answer;
   };
@@ -77,6 +86,7 @@ interface Wish {
   orderId: string;
   items: OrderLine[];
   expectedVersion?: number | null;
+  owner?: string;
 }
 
 interface Asked {
@@ -90,12 +100,12 @@ type Answer = Asked | UpdateOrderResult;
 /** Under the order's lock: is it so already, is it allowed, is it asked for already? Else it is written down, and inventory asked. */
 async function amend(
   tx: Transaction,
-  { orderId, items, expectedVersion }: Wish,
+  { orderId, items, expectedVersion, owner }: Wish,
   correlationId: string,
   options: UpdateOrderOptions,
 ): Promise<Outcome<Answer>> {
   const order = (await lockOrders(tx, [orderId])).get(orderId);
-  if (!order) return answered({ type: 'unknown-order', orderId });
+  if (!order || (owner ?? order.customerId) !== order.customerId) return answered({ type: 'unknown-order', orderId });
   const decision = decide(order, { orderId, trigger: 'AmendOrder' });
   if (decision.type !== 'ask') return answered(refusalOf(order));
   const lines = amendLines(order.lines, items);

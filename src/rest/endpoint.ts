@@ -1,6 +1,7 @@
 import { type z } from 'zod';
 
 import { inputRefusal, type FieldFault } from '../contracts';
+import { type Access } from '../identity';
 import { type RequestContext } from '../observability';
 
 /** One address with one method: what it takes, what it answers, and how. The gateway serves it, and describes it from this. */
@@ -13,6 +14,10 @@ export interface Endpoint<Parameters = object, Body = unknown> {
   /** One line for the list of addresses. */
   summary: string;
   description?: string;
+  /** Who may use it. */
+  access: Access;
+  /** And who without a body, where that has a meaning of its own. */
+  accessWithoutBody?: Access;
   /** Those that stand in `path` are taken from it, the others from the query. */
   parameters?: z.ZodType<Parameters> & { shape: Record<string, z.ZodType> };
   /** `required: false`: a request without a body has a meaning of its own. None is read when this is left out. */

@@ -2,6 +2,7 @@ import { buildSchema, type ClassType } from 'type-graphql';
 
 import { AccountResolver } from '../accounts';
 import { rpcs } from '../contracts';
+import { guardSchema } from '../graphql';
 import {
   contractRoutes,
   createGraphql,
@@ -57,16 +58,17 @@ async function orCloses<T>(opening: Promise<T>, before: { close(): Promise<void>
   }
 }
 
-function grpcDoor({ orders, inventory, config, health, log }: House): Promise<GrpcServer> {
+function grpcDoor({ orders, inventory, config, health, identity, log }: House): Promise<GrpcServer> {
   return startGrpcServer({
     methods: [...orderMethods(orders), ...productMethods(inventory)],
     ...{ port: config.GRPC_PORT, host: config.HOST, messageLimitBytes: config.BODY_LIMIT_KIB * 1024 },
-    ...{ health, log, closeLimitMs: config.DRAIN_SECONDS * 1000 },
+    ...{ health, identity, log, closeLimitMs: config.DRAIN_SECONDS * 1000 },
   });
 }
 
 async function graphqlDoor(names: readonly RoleName[], house: House) {
-  const { orders, inventory, accounts, operations, notifications, config, log, metrics } = house;
+  const { orders, inventory, accounts, operations, notifications, config, identity, log, metrics } = house;
+  const { playgroundLogin: login } = house;
   const production = config.NODE_ENV === 'production';
   const schema = await buildGraphqlSchema(
     new OrderResolver(orders),
@@ -79,12 +81,13 @@ async function graphqlDoor(names: readonly RoleName[], house: House) {
   const { handle, stop } = await createGraphql({
     schema,
     contextFor: (facts) => facts,
+    identity,
     log,
     metrics,
     production,
     bodyLimitBytes,
   });
-  return { routes: production ? { '/graphql': handle } : playgroundRoutes({ graphql: handle }), stop };
+  return { routes: production ? { '/graphql': handle } : playgroundRoutes({ graphql: handle, login }), stop };
 }
 
 /**
@@ -98,7 +101,7 @@ function stockCheckOver({ rpc }: House): InventoryContext['checkStock'] {
   };
 }
 
-function restDoor({ orders, inventory, config, log }: House) {
+function restDoor({ orders, inventory, config, identity, log }: House) {
   const sample = async () => {
     const [product] = await inventory.products({ active: true }, 1);
     return product && { customerId: 'CUST-SAMPLE', items: [{ productId: product.id, quantity: 1 }] };
@@ -107,17 +110,18 @@ function restDoor({ orders, inventory, config, log }: House) {
     ...orderEndpoints(orders, config.NODE_ENV === 'production' ? undefined : sample),
     ...productEndpoints(inventory),
   ];
-  return restRoutes({ endpoints, version, bodyLimitBytes: config.BODY_LIMIT_KIB * 1024, log });
+  return restRoutes({ endpoints, version, bodyLimitBytes: config.BODY_LIMIT_KIB * 1024, identity, log });
 }
 
-/** The schema of all contexts; zod checks the inputs, so type-graphql does not. */
-export function buildGraphqlSchema(
+/** The schema of all contexts, with the rules of who may use what in front; zod checks the inputs, so type-graphql does not. */
+export async function buildGraphqlSchema(
   ...resolvers: [OrderResolver, ProductResolver, AccountResolver, DeadLetterResolver, NotificationResolver]
 ) {
   const instances = new Map<unknown, object>(resolvers.map((resolver) => [resolver.constructor, resolver]));
-  return buildSchema({
+  const schema = await buildSchema({
     resolvers: [OrderResolver, ProductResolver, AccountResolver, DeadLetterResolver, NotificationResolver],
     container: { get: (resolver: ClassType) => instances.get(resolver) },
     validate: false,
   });
+  return guardSchema(schema);
 }

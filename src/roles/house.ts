@@ -4,6 +4,7 @@ import { createAccounts, type AccountsContext } from '../accounts';
 import { type Config } from '../config';
 import { type EventType } from '../contracts';
 import { type Database } from '../database';
+import { type Identity } from '../identity';
 import { createInventory, type InventoryContext } from '../inventory';
 import { createOutbox, Relay, RpcClient, type Broker, type Handlers, type Outbox, type OutboxSchema } from '../messaging';
 import { createNotifications, type NotificationsContext } from '../notifications';
@@ -19,6 +20,10 @@ export interface Ground {
   log: Logger;
   metrics: Metrics;
   health: Health;
+  /** What the gateway checks tokens by; without it none is good. */
+  identity?: Identity;
+  /** In development, where no identity is configured: a token for the playground. */
+  playgroundLogin?: () => Promise<string>;
   newId: () => string;
   random: () => number;
   /** True when this process is the whole of Holdfast: broker in process, nobody else on the database. */

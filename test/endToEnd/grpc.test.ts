@@ -22,9 +22,11 @@ let house: House;
 let orders: Client;
 let inventory: Client;
 let productId: number;
+let authorization: string;
 
 beforeAll(async () => {
   house = await aHouse();
+  ({ authorization } = await house.as({ role: 'service', name: 'grpc' }));
   orders = clientOf('holdfast.v1.Orders');
   inventory = clientOf('holdfast.v1.Inventory');
   const data = await house.ask<{ createProduct: { id: number } }>(
@@ -49,9 +51,15 @@ interface Answered<T> {
 
 type Order = { id: string; status: string; version: number; items: object[]; total: object | null; reason: object | null };
 
+function login(): Metadata {
+  const metadata = new Metadata();
+  metadata.set('authorization', authorization);
+  return metadata;
+}
+
 /** Calls a method and gives what came back. */
 function call<T>(client: Client, method: string, message: object, metadata: Record<string, string> = {}, deadlineMs = 20_000) {
-  const given = new Metadata();
+  const given = login();
   for (const [name, value] of Object.entries(metadata)) given.set(name, value);
   return new Promise<Answered<T>>((resolve) => {
     let requestId: string | undefined;
@@ -163,7 +171,7 @@ describe('WatchOrder', () => {
     on(event: 'data', heard: (order: Order) => void): void;
   }
   const watch = (orderId: string): Watching =>
-    (orders as unknown as { WatchOrder: (message: object) => Watching }).WatchOrder({ orderId });
+    (orders as unknown as { WatchOrder: (message: object, metadata: Metadata) => Watching }).WatchOrder({ orderId }, login());
 
   it('sends the order at once and at each change, and ends when it is final', async () => {
     const id = await confirmed();
@@ -270,7 +278,9 @@ describe('refuses with the status of gRPC and the field, with nothing written', 
 
   it('a fault of ours is masked, with the request id to quote', async () => {
     const faulty = async () => Promise.reject(new Error('secret words'));
-    const server = await aServer([{ service: 'holdfast.v1.Orders', name: 'GetOrder', kind: 'unary', answer: faulty }]);
+    const server = await aServer([
+      { service: 'holdfast.v1.Orders', name: 'GetOrder', access: 'anyone', kind: 'unary', answer: faulty },
+    ]);
     const client = clientOf('holdfast.v1.Orders', server.target);
     const { error } = await call(client, 'GetOrder', { orderId: 'ORD-1' }, { 'x-request-id': 'quote-me' });
     expect(codes[error!.code]).toBe('INTERNAL');
@@ -283,8 +293,9 @@ describe('refuses with the status of gRPC and the field, with nothing written', 
 
 /** A door alone, without a house behind it. */
 function aServer(methods: GrpcMethod[], port = 0) {
-  const { health, log } = house.ground;
-  return startGrpcServer({ methods, port, host: '127.0.0.1', messageLimitBytes: 1_024, health, log, closeLimitMs: 1_000 });
+  const { health, identity, log } = house.ground;
+  const limits = { messageLimitBytes: 1_024, closeLimitMs: 1_000 };
+  return startGrpcServer({ methods, port, host: '127.0.0.1', health, identity, log, ...limits });
 }
 
 it('lists products in pages, each naming the next', async () => {
@@ -302,7 +313,9 @@ it('lists products in pages, each naming the next', async () => {
 });
 
 describe('npm run grpc', () => {
-  const run = (...args: string[]) => runProgram('scripts/grpcClient.ts', ['--target', house.grpcTarget!, ...args], {});
+  const HOLDFAST_TOKEN = () => authorization.replace('Bearer ', '');
+  const run = (...args: string[]) =>
+    runProgram('scripts/grpcClient.ts', ['--target', house.grpcTarget!, ...args], { HOLDFAST_TOKEN: HOLDFAST_TOKEN() });
 
   it('drives place and update, a line a step, and ends with 0; --json is one object a line (S0.5)', async () => {
     const [table, json] = await Promise.all([run('--quantity', '2', '--to', '3'), run('--json', '--cancel')]);
@@ -352,7 +365,10 @@ it('a stop ends streams with UNAVAILABLE, and does not wait for who watches the 
   const health = new (makeGenericClientConstructor(healthService, 'Health'))(house.grpcTarget!, credentials.createInsecure());
   const watching = (health as unknown as { watch: (message: object) => NodeJS.EventEmitter }).watch({ service: '' });
   watching.on('error', () => undefined).on('data', () => undefined);
-  const stream = (orders as unknown as { WatchOrder: (message: object) => NodeJS.EventEmitter }).WatchOrder({ orderId: id });
+  const stream = (orders as unknown as { WatchOrder: (message: object, metadata: Metadata) => NodeJS.EventEmitter }).WatchOrder(
+    { orderId: id },
+    login(),
+  );
   const ended = new Promise<ServiceError>((resolve) => stream.on('error', resolve));
   await new Promise((resolve) => stream.on('data', resolve));
   const startedAt = performance.now();

@@ -76,6 +76,7 @@ it('prints its first screen line by line, and takes the first order', async () =
      REST       http://127.0.0.1:<port>/openapi.json   (describes it)
      Events     http://127.0.0.1:<port>/asyncapi   (describes them)
      gRPC       127.0.0.1:<port>   (proto/holdfast/v1)
+     Login      npm run -s token   (an operator's, for development; the playground has one)
      Health     http://127.0.0.1:<port>/health
      Metrics    http://127.0.0.1:<port>/metrics
      Postgres   postgresql://holdfast:***@127.0.0.1:<port>/holdfast

@@ -26,7 +26,8 @@ async function addProduct(sku: string, name: string, onHand: number) {
 }
 
 async function call(path: string, init: RequestInit = {}) {
-  const response = await fetch(`${house.url}${path}`, init);
+  const headers = { ...(await house.as({ role: 'operator', name: 'rest' })), ...(init.headers as Record<string, string>) };
+  const response = await fetch(`${house.url}${path}`, { ...init, headers });
   const text = await response.text();
   return { status: response.status, headers: response.headers, json: JSON.parse(text || 'null') as Record<string, unknown> };
 }
@@ -315,7 +316,8 @@ it('GET /products comes in pages, each naming the next', async () => {
 
 it('production wants to be told what to order', async () => {
   const strict = await aHouse({ config: { NODE_ENV: 'production' } });
-  const response = await fetch(`${strict.url}/create_order`, { method: 'POST' });
+  const headers = await strict.as({ role: 'customer', customerId: 'CUST-rest' });
+  const response = await fetch(`${strict.url}/create_order`, { method: 'POST', headers });
   expect([response.status, await strict.database.order.count()]).toEqual([400, 0]);
   await strict.drop();
 });
@@ -358,10 +360,10 @@ describe('/openapi.json', () => {
       ]),
     );
     expect(operations).toEqual([
-      ['post /create_order', 'Idempotency-Key in header', '200 201 400 413 415 422 500 503'],
-      ['get /orders/{id}', 'id in path', '200 400 404 500 503'],
-      ['patch /orders/{id}', 'id in path', '200 202 400 404 409 413 415 422 500 503'],
-      ['get /products', 'first in query, after in query', '200 400 422 500 503'],
+      ['post /create_order', 'Idempotency-Key in header', '200 201 400 401 403 413 415 422 500 503'],
+      ['get /orders/{id}', 'id in path', '200 400 401 403 404 500 503'],
+      ['patch /orders/{id}', 'id in path', '200 202 400 401 403 404 409 413 415 422 500 503'],
+      ['get /products', 'first in query, after in query', '200 400 401 422 500 503'],
     ]);
   });
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { type Browser, chromium } from 'playwright-core';
+import { request } from 'undici';
 import { playgroundRoutes } from '../../src/gateway/playground';
 import { startGateway } from './startGateway';
 
@@ -20,6 +21,20 @@ describe('the playground', () => {
     const gateway = await startGateway({ moreRoutes });
     const answer = await fetch(`${gateway.url}/playground/graphiql.min.js`);
     expect([answer.status, await answer.text()]).toEqual([404, expect.stringContaining('npm run build')]);
+    await gateway.stop();
+  });
+
+  it.each<[string, Record<string, string>, boolean]>([
+    ['localhost', { host: 'localhost:4000' }, true],
+    ['the IPv6 loopback', { host: '[::1]:4000' }, true],
+    ['a name that a stranger has led here', { host: 'evil.example:4000' }, false],
+    ['a name that only begins like ours', { host: 'localhost.evil.example' }, false],
+    ['a proxy', { host: 'localhost', 'x-forwarded-for': '10.0.0.1' }, false],
+  ])('gives its token to whoever opens it on this machine, and to nobody else: %s', async (_name, headers, isGiven) => {
+    const login = () => Promise.resolve('the-token');
+    const gateway = await startGateway({ moreRoutes: () => playgroundRoutes({ graphql: () => {}, login }) });
+    const answer = await request(`${gateway.url}/graphql`, { headers: { accept: 'text/html', ...headers } });
+    expect((await answer.body.text()).includes('the-token')).toBe(isGiven);
     await gateway.stop();
   });
 });

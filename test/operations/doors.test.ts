@@ -119,7 +119,11 @@ describe.each(brokers)('the doors to the dead letters, broker %s', (name, open) 
   });
 
   describe('npm run dead-letters', () => {
-    const run = (...args: string[]) => runProgram('scripts/deadLetters.ts', [...args, '--url', `${house.url}/graphql`], {});
+    const run = async (...args: string[]) => {
+      const { authorization } = await house.as({ role: 'operator', name: 'mira' });
+      const environment = { HOLDFAST_TOKEN: authorization.replace('Bearer ', '') };
+      return runProgram('scripts/deadLetters.ts', [...args, '--url', `${house.url}/graphql`], environment);
+    };
     const by = ['--actor', 'mira', '--reason', 'the order is there now'];
 
     it('replays a whole queue, and ends with 2 when some died again', async () => {

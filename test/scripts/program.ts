@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -37,6 +38,9 @@ export function startProgram(file: string, args: string[], environment: Record<s
 
 export const runProgram = (...started: Parameters<typeof startProgram>) => startProgram(...started).ended;
 
+/** Holdfast and the scripts beside it share it. */
+const AUTH_SECRET = randomBytes(32).toString('hex');
+
 /** A whole Holdfast in a process of its own, on a data folder and ports of its own. */
 export interface OwnHoldfast {
   /** What a script needs to find it. */
@@ -62,10 +66,11 @@ export async function anOwnHoldfast(environment: Record<string, string> = {}): P
     NODE_ENV: 'production',
     LOG_LEVEL: 'warn',
     DRAIN_SECONDS: '5',
+    AUTH_SECRET,
   };
   let program: Program | undefined;
   const holdfast: OwnHoldfast = {
-    environment: { HOLDFAST_DATA: dataDir, ...environment },
+    environment: { HOLDFAST_DATA: dataDir, AUTH_SECRET, ...environment },
     url: '',
     kill9,
     start,

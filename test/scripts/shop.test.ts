@@ -58,7 +58,8 @@ describe.each(worlds)('holdfast shop and holdfast watch, %s', (_name, brokerUrl)
     ]) {
       const input = `{ sku: "${sku}", name: "The ${sku}", price: 1250, onHand: ${onHand} }`;
       const query = `mutation { createProduct(input: ${input}) { __typename } }`;
-      const headers = { 'content-type': 'application/json' };
+      const token = (await runProgram('scripts/token.ts', [], holdfast.environment)).stdout.trim();
+      const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
       await fetch(holdfast.url, { method: 'POST', headers, body: JSON.stringify({ query }) });
     }
   });
@@ -121,7 +122,7 @@ describe.each(worlds)('holdfast shop and holdfast watch, %s', (_name, brokerUrl)
 
 it('holdfast says which commands there are, and refuses others with 64', async () => {
   const help = await runProgram('scripts/holdfast.ts', ['--help'], {});
-  expect(help).toMatchObject({ code: 0, stdout: expect.stringMatching(/shop .*\n.*watch /) as string });
+  expect(help).toMatchObject({ code: 0, stdout: expect.stringMatching(/shop .*\n(.*\n)*.*watch /) as string });
   expect(await runProgram('scripts/holdfast.ts', ['shup'], {})).toMatchObject({
     code: 64,
     stderr: expect.stringContaining('"shup"') as string,

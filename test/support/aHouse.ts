@@ -1,8 +1,9 @@
-import { randomInt } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 
 import { readConfig, type Config } from '../../src/config';
 import { type Database } from '../../src/database';
+import { createIdentity, identitySettings, signToken, type Caller } from '../../src/identity';
 import { type Broker } from '../../src/messaging';
 import { createInProcessBroker } from '../../src/messaging/brokers/inProcess';
 import { createHealth, createLogger, createMetrics, type Logger } from '../../src/observability';
@@ -26,6 +27,8 @@ export interface House extends Running {
     body: string | object,
     headers?: Record<string, string>,
   ): Promise<{ status: number; json: GraphqlAnswer; headers: Headers }>;
+  /** The header of whoever asks; `ask` and `post` are an operator's unless given other headers. */
+  as(caller: Caller): Promise<{ authorization: string }>;
   /** Stops the roles; the database stays until `drop`. */
   drop(): Promise<void>;
 }
@@ -49,9 +52,16 @@ export async function aHouse({ config = {}, broker, roles = roleNames, testDatab
   const ownDatabase = testDatabase ?? (await createTestDatabase());
   const { database } = ownDatabase;
   const random = () => randomInt(2 ** 32) / 2 ** 32;
+  const settings = readConfig({
+    ...{ PORT: '0', GRPC_PORT: '0', DRAIN_SECONDS: '5', NODE_ENV: 'test', AUTH_SECRET: randomBytes(32).toString('hex') },
+    ...config,
+  });
+  const identity = identitySettings(settings)!;
+  const as = async (caller: Caller) => ({ authorization: `Bearer ${await signToken(identity, caller, 3_600)}` });
+  const operator = await as({ role: 'operator', name: 'test' });
   const ground: Ground = {
+    ...{ config: settings, identity: createIdentity(identity) },
     ...{ database, random, newId: uuidv7, metrics: createMetrics(), health: createHealth() },
-    config: readConfig({ PORT: '0', GRPC_PORT: '0', DRAIN_SECONDS: '5', NODE_ENV: 'test', ...config }),
     broker: broker ?? createInProcessBroker({ random }),
     log: log ?? createLogger({ level: process.env.TEST_LOG_LEVEL ?? 'silent', name: 'test' }),
     embedded: broker === undefined || broker.name === 'in-process',
@@ -65,11 +75,11 @@ export async function aHouse({ config = {}, broker, roles = roleNames, testDatab
     await stop();
     await ownDatabase.drop();
   };
-  return { ...running, ground, database, testDatabase: ownDatabase, stop, drop, ask, post };
+  return { ...running, ground, database, testDatabase: ownDatabase, stop, drop, ask, post, as };
 
   async function post(body: string | object, headers: Record<string, string> = {}) {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
-    const request = { method: 'POST', body: text, headers: { 'content-type': 'application/json', ...headers } };
+    const request = { method: 'POST', body: text, headers: { 'content-type': 'application/json', ...operator, ...headers } };
     const response = await fetch(`${running.url}/graphql`, request);
     return { status: response.status, json: (await response.json()) as GraphqlAnswer, headers: response.headers };
   }

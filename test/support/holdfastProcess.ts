@@ -1,7 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
+import { readConfig } from '../../src/config';
+import { developmentSecret, identitySettings, signToken } from '../../src/identity';
 import { eventually } from './eventually';
 
 /** Holdfast as its users start it: a process of its own, to be watched, signalled and killed. */
@@ -26,13 +29,16 @@ export function startHoldfast(environment: Record<string, string>, ...args: stri
   const root = join(__dirname, '..', '..');
   const program = [join(__dirname, 'runTypeScript.cjs'), join(root, 'src', 'main.ts'), ...args];
   const { PATH, HOME } = process.env;
-  const env = { PATH, HOME, PORT: '0', GRPC_PORT: '0', POSTGRES_PORT: '0', LOG_LEVEL: 'warn', ...environment };
+  // On a data folder of its own it makes a secret of its own, as for anybody who starts it for the first time.
+  const login = environment['HOLDFAST_DATA'] ? {} : { AUTH_SECRET: randomBytes(32).toString('hex') };
+  const env = { PATH, HOME, PORT: '0', GRPC_PORT: '0', POSTGRES_PORT: '0', LOG_LEVEL: 'warn', ...login, ...environment };
   const child: ChildProcess = spawn(process.execPath, program, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
   const ended = closed.then(([code]) => code);
   const endedBy = closed.then(([, signal]) => signal);
   let [screen, complaints] = ['', ''];
   let hasEnded = false;
+  let authorization: string | undefined;
   void ended.then(() => (hasEnded = true));
   child.stdout!.setEncoding('utf8').on('data', (text: string) => (screen += text));
   child.stderr!.setEncoding('utf8').on('data', (text: string) => (complaints += text));
@@ -50,8 +56,10 @@ export function startHoldfast(environment: Record<string, string>, ...args: stri
   }
 
   async function ask<T>(query: string, variables?: Record<string, unknown>): Promise<T> {
-    const headers = { 'content-type': 'application/json' };
-    const response = await fetch(`${await url()}/graphql`, {
+    const base = await url();
+    authorization ??= await operatorOf(env);
+    const headers = { 'content-type': 'application/json', authorization };
+    const response = await fetch(`${base}/graphql`, {
       method: 'POST',
       headers,
       body: JSON.stringify({ query, variables }),
@@ -60,4 +68,10 @@ export function startHoldfast(environment: Record<string, string>, ...args: stri
     if (errors) throw new Error(`GraphQL failed: ${JSON.stringify(errors)}`);
     return data;
   }
+}
+
+async function operatorOf(environment: Record<string, string | undefined>): Promise<string> {
+  const config = readConfig(environment);
+  const settings = identitySettings(config) ?? (await developmentSecret(config.HOLDFAST_DATA));
+  return `Bearer ${await signToken(settings!, { role: 'operator', name: 'test' }, 3_600)}`;
 }

@@ -11,6 +11,7 @@ export interface Answered {
 
 /** One connection with one request at a time, through undici's lowest door: no stream, no JSON, one object for all requests. */
 export class Caller implements Dispatcher.DispatchHandler {
+  private readonly headers: Record<string, string>;
   private status = 0;
   private body: Buffer = nothing;
   private done: (answered: Answered) => void = () => undefined;
@@ -18,12 +19,15 @@ export class Caller implements Dispatcher.DispatchHandler {
   constructor(
     private readonly client: Client,
     private readonly path: string,
-  ) {}
+    authorization?: string,
+  ) {
+    this.headers = authorization === undefined ? json : { ...json, authorization };
+  }
 
   ask(body: string): Promise<Answered> {
     return new Promise((resolve) => {
       this.done = resolve;
-      this.client.dispatch({ method: 'POST', path: this.path, headers, body }, this);
+      this.client.dispatch({ method: 'POST', path: this.path, headers: this.headers, body }, this);
     });
   }
 
@@ -54,7 +58,7 @@ export class Caller implements Dispatcher.DispatchHandler {
   }
 }
 
-const headers = { 'content-type': 'application/json' };
+const json = { 'content-type': 'application/json' };
 const nothing = Buffer.alloc(0);
 const ORDER_ID = Buffer.from('"id":"ORD-');
 

@@ -98,6 +98,7 @@ async function run(request: LoadRequest): Promise<LoadReply> {
     return new Caller(
       new Client(origin, { pipelining: 1, headersTimeout: ANSWER_LIMIT_MS, bodyTimeout: ANSWER_LIMIT_MS }),
       pathname,
+      request.authorization,
     );
   });
   try {

@@ -14,6 +14,8 @@ export interface OrderShape {
 /** One round of GraphQL requests. */
 export interface LoadRequest extends OrderShape {
   urls: readonly string[];
+  /** What gateways know the clients by; nothing for a server that asks nobody. */
+  authorization?: string;
   /** Connections, each with one request at a time. */
   clients: number;
   /** Orders of each request: one by `createOrder`, more by `createOrders`. */

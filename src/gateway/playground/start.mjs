@@ -1,12 +1,14 @@
 /* global document, React, ReactDOM, GraphiQL */
 const key = `first-order-${Date.now().toString(36)}`;
 const tabs = JSON.parse(document.getElementById('tabs').textContent);
+/** What is written into the editor for headers goes before these. */
+const headers = JSON.parse(document.getElementById('login').textContent);
 const defaultTabs = tabs.map((tab) => ({ ...tab, query: tab.query.replaceAll('{{key}}', key) }));
 
 const graphiql = React.createElement(
   GraphiQL,
   {
-    fetcher: GraphiQL.createFetcher({ url: '/graphql' }),
+    fetcher: GraphiQL.createFetcher({ url: '/graphql', headers }),
     defaultTabs,
     defaultEditorToolsVisibility: false,
     isHeadersEditorEnabled: true,

@@ -1,0 +1,119 @@
+import { createSecretKey, hash } from 'node:crypto';
+import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyResult } from 'jose';
+
+import { Unavailable } from '../observability/unavailable';
+import { TokenRefused } from './access';
+import { roles, type Caller, type Role } from './caller';
+import { type IdentitySettings } from './settings';
+
+/** Knows callers by their tokens. */
+export interface Identity {
+  /**
+   * Who shows this token. At once for one that was checked before. Rejects with TokenRefused for a token that is not good here, and
+   * with Unavailable while the keys cannot be fetched.
+   */
+  callerOf(token: string): Caller | Promise<Caller>;
+}
+
+export interface IdentityOptions extends IdentitySettings {
+  /** Milliseconds since 1970. */
+  now?: () => number;
+  /** How many callers are remembered. */
+  rememberedMax?: number;
+}
+
+export function createIdentity(options: IdentityOptions): Identity {
+  const { now = Date.now, rememberedMax = 10_000 } = options;
+  const verify = verifier(options, now);
+  const remembered = new Map<string, { caller: Caller; until: number }>();
+
+  /** The oldest goes when there is no room: a Map keeps the order in which its entries were set. */
+  function remember(key: string, caller: Caller, until: number) {
+    if (remembered.size >= rememberedMax) remembered.delete(remembered.keys().next().value!);
+    remembered.set(key, { caller, until });
+  }
+
+  async function check(token: string, key: string): Promise<Caller> {
+    const { payload } = await verify(token);
+    const caller = callerIn(payload, options.roleClaim);
+    remember(key, caller, Math.min(payload.exp! * 1_000, now() + REMEMBERED_MS));
+    return caller;
+  }
+
+  return {
+    callerOf(token) {
+      if (token.length > TOKEN_LENGTH_MAX) throw new TokenRefused(`The token is longer than ${TOKEN_LENGTH_MAX} characters.`);
+      const key = hash('sha256', token, 'base64');
+      const known = remembered.get(key);
+      if (known === undefined) return check(token, key);
+      remembered.delete(key);
+      if (known.until <= now()) return check(token, key);
+      remembered.set(key, known);
+      return known.caller;
+    },
+  };
+}
+
+/** A key that was withdrawn, or a clock that was set, is noticed after this. */
+const REMEMBERED_MS = 300_000;
+
+/** Far above any token of ours; headers of HTTP end at 16 KiB. */
+const TOKEN_LENGTH_MAX = 8_192;
+
+/** How far the clocks of who signs and who checks may be apart. */
+const CLOCK_TOLERANCE_SECONDS = 5;
+
+/** Within this the address of the keys answers, or the caller is told to come back. */
+const JWKS_TIMEOUT_MS = 5_000;
+
+type Verify = (token: string) => Promise<JWTVerifyResult>;
+
+function verifier({ key, algorithm, issuer, audience }: IdentitySettings, now: () => number): Verify {
+  const rules = () => ({
+    ...{ algorithms: [algorithm], issuer, audience, requiredClaims: ['exp', 'sub'] },
+    ...{ clockTolerance: CLOCK_TOLERANCE_SECONDS, currentDate: new Date(now()) },
+  });
+  if ('secret' in key) {
+    // As a key object it is made ready once, and not for every token.
+    const secret = createSecretKey(key.secret, 'utf8');
+    return (token) => jwtVerify(token, secret, rules()).catch(refuse);
+  }
+  const keys = createRemoteJWKSet(new URL(key.jwksUrl), { timeoutDuration: JWKS_TIMEOUT_MS });
+  return (token) => jwtVerify(token, keys, rules()).catch(refuse);
+}
+
+/** What the caller is told: enough to mend it, nothing about our keys. */
+function refuse(error: unknown): never {
+  if (error instanceof errors.JWTExpired) throw new TokenRefused('The token has expired: get a new one.');
+  if (error instanceof errors.JWTClaimValidationFailed)
+    throw new TokenRefused(`The token is not for this server: its claim \`${error.claim}\` is missing or another.`);
+  if (badTokens.some((kind) => error instanceof kind)) throw new TokenRefused('The token is not good here.');
+  // What is left is about the address of the keys and not about the token.
+  throw new Unavailable('Tokens cannot be checked right now.', { retryAfterSeconds: 5, cause: error });
+}
+
+const badTokens = [
+  errors.JWTInvalid,
+  errors.JWSInvalid,
+  errors.JWSSignatureVerificationFailed,
+  errors.JOSEAlgNotAllowed,
+  errors.JOSENotSupported,
+  errors.JWKSNoMatchingKey,
+  errors.JWKSMultipleMatchingKeys,
+];
+
+/** `sub` is who it is: of a customer, its customer id. */
+function callerIn({ sub = '', ...claims }: JWTPayload, roleClaim: string): Caller {
+  const role = roleIn(claims[roleClaim]);
+  if (role === undefined)
+    throw new TokenRefused(`The token's claim \`${roleClaim}\` must be one of ${roles.join(', ')}, or a list with one of them.`);
+  if (sub.length < 1 || sub.length > 100 || sub.includes('\u0000'))
+    throw new TokenRefused('The claim `sub` must be 1 to 100 characters.');
+  return role === 'customer' ? { role, customerId: sub } : { role, name: sub };
+}
+
+/** Whoever would be two of these must say which: a mistake there must not make an operator. */
+function roleIn(claim: unknown): Role | undefined {
+  const named = roles.filter((role) => (Array.isArray(claim) ? claim.includes(role) : claim === role));
+  return named.length === 1 ? named[0] : undefined;
+}
