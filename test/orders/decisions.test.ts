@@ -47,3 +47,19 @@ it('an order that is paid: its batch fails at the last moment, and is done again
   await eventually(async () => (await decided('CONFIRMED')) > before);
   expect(await decided('CONFIRMED')).toBe(before + 1);
 });
+
+it('an order that is cancelled by a command while it waits for its payment', async () => {
+  const unpaid = { name: 'order.reserved.accounts.starting', nth: 'every', action: 'throw', argument: 0 } as const;
+  arm([unpaid]);
+  const id = await place('BALANCE');
+  await untilIs(id, 'RESERVED');
+  const before = await decided('CANCELLED');
+  arm([unpaid, { name: 'order.update.written', nth: 1, action: 'throw', argument: 0 }]);
+  await house.ground.broker.publish({
+    ...{ exchange: '', routingKey: 'order.update', mandatory: true, properties: { headers: {} } },
+    body: Buffer.from(JSON.stringify({ order_id: id, status: 'CANCELLED' })),
+  });
+  await untilIs(id, 'CANCELLED');
+  await eventually(async () => (await decided('CANCELLED')) > before);
+  expect(await decided('CANCELLED')).toBe(before + 1);
+});
