@@ -88,7 +88,8 @@ async function onGraphql({ graphql: requests, seed, concurrency }: FuzzOptions, 
   const onProgress = (done: number) => progress.update(done, requests);
   const healthUrl = url.replace('/graphql', '/health/live');
   const schema = await schemaOf(url);
-  const attack = { url, healthUrl, schema, seed, requests, concurrency, known, signal, onProgress };
+  const authorization = `Bearer ${await ownLogin.token()}`;
+  const attack = { url, authorization, healthUrl, schema, seed, requests, concurrency, known, signal, onProgress };
   return attackGraphql(attack).finally(() => progress.stop());
 }
 

@@ -1,6 +1,5 @@
 import { buildClientSchema, getIntrospectionQuery, type GraphQLSchema, type IntrospectionQuery } from 'graphql';
 
-import { ownLogin } from '../login';
 import { breaches, type Answer } from './judge';
 import { requestKinds, type FuzzRequest, type RequestKind } from './request';
 import { fuzzRequest } from './requests';
@@ -10,6 +9,8 @@ import { type Violation } from './violation';
 
 export interface GraphqlAttack {
   url: string;
+  /** The header that the gateway knows us by. */
+  authorization: string;
   /** Where `url` says whether it is well. */
   healthUrl: string;
   schema: GraphQLSchema;
@@ -36,7 +37,7 @@ export interface GraphqlOutcome {
 export async function attackGraphql(attack: GraphqlAttack): Promise<GraphqlOutcome> {
   const { requests, concurrency, signal } = attack;
   const outcome = newOutcome();
-  const sender = createSender(attack.url, concurrency, `Bearer ${await ownLogin.token()}`);
+  const sender = createSender(attack.url, concurrency, attack.authorization);
   const probe = startProbe(attack.healthUrl, outcome);
   const startedAt = performance.now();
   let next = 0;
