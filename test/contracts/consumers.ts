@@ -32,7 +32,7 @@ export async function readConsumers(): Promise<Consumers> {
       consumers.events[queue] = Object.keys(handlers).sort();
     }
   }
-  for (const role of ['orders', 'inventory'] as const) {
+  for (const role of ['orders', 'inventory', 'accounts'] as const) {
     for (const { rpc } of house[role].rpc) consumers.answers[rpc.queue] = role;
   }
   await broker.close();

@@ -163,10 +163,11 @@ describe('PATCH /orders/{id}', () => {
       VALUES (${id}, 'CUST-rest', 'CONFIRMED', 'EUR', 'test', now() + interval '1 hour', now() + interval '1 hour')`;
     await away.database.$executeRaw`
       INSERT INTO orders.order_items (order_id, product_id, quantity, unit_price_minor) VALUES (${id}, 1, 1, 100)`;
+    const headers = { 'content-type': 'application/json', ...(await away.as({ role: 'operator', name: 'rest' })) };
     const update = (quantity: number) =>
       fetch(`${away.url}/orders/${id}`, {
         method: 'PATCH',
-        headers: { 'content-type': 'application/json' },
+        headers,
         body: JSON.stringify({ items: [{ productId: 1, quantity }] }),
       });
     const first = await update(2);

@@ -274,8 +274,8 @@ describe('REST (S2.21)', () => {
     ...orderEndpoints(house as never, () => Promise.resolve(undefined)),
     ...productEndpoints(house as never),
   ];
-  const call = async (who: Who, path: string, body?: string) => {
-    const init = body === undefined ? {} : { method: 'POST', body };
+  const call = async (who: Who, path: string, body?: string, method = 'POST') => {
+    const init = body === undefined ? {} : { method, body };
     const response = await fetch(`${house.url}${path}`, { ...init, headers: await headersOf(who) });
     return [response.status, response.headers.get('www-authenticate'), await response.text()] as const;
   };
@@ -289,6 +289,7 @@ describe('REST (S2.21)', () => {
       createOrder: ['known', 'anyone'],
       getOrder: ['known', undefined],
       listProducts: ['anyone', undefined],
+      updateOrder: ['known', undefined],
     });
   });
 
@@ -301,9 +302,17 @@ describe('REST (S2.21)', () => {
       '{"customerId":"CUST-own","items":[{"sku":"MUG","quantity":1}]}',
       { anonymous: 401, own: 201, other: 403, operator: 201, service: 201 },
     ],
-  ])('%s', async (_name, path, body, expected) => {
+    [
+      'PATCH /orders/{id}',
+      '/orders/$ORDER',
+      // Nobody's order is of this version: who may ask is told so.
+      '{"items":[{"sku":"MUG","quantity":2}],"expectedVersion":99}',
+      { anonymous: 401, own: 409, other: 404, operator: 409, service: 409 },
+    ],
+  ])('%s', async (name, path, body, expected) => {
+    const [method] = name.split(' ');
     const found = await Promise.all(
-      everybody.map(async (who) => [who, (await call(who, path.replace('$ORDER', known.ORDER!), body))[0]] as const),
+      everybody.map(async (who) => [who, (await call(who, path.replace('$ORDER', known.ORDER!), body, method))[0]] as const),
     );
     expect(Object.fromEntries(found)).toEqual(expected);
   });
