@@ -9,6 +9,7 @@ import { AccessDenied, type Identity } from '../identity';
 import { type Logger } from '../observability/logger';
 import { type Metrics } from '../observability/metrics';
 import { type RequestContext } from '../observability/requestContext';
+import { Unavailable } from '../observability/unavailable';
 import { callerOf, challengeOf } from './callers';
 import { type RouteHandler } from './httpServer';
 import { errorFormatter, logFault } from './graphqlErrors';
@@ -90,6 +91,7 @@ async function contextOf<Context extends RequestContext>(
   } catch (error) {
     if (error instanceof Refusal) throw refusedByHeader(error);
     if (error instanceof AccessDenied) throw refusedByToken(error);
+    if (error instanceof Unavailable) throw unavailable(error, log);
     logFault(log, error, { requestId, correlationId: correlationIdOf(request, requestId) });
     throw error;
   }
@@ -103,6 +105,12 @@ function refusedByToken(denied: AccessDenied): GraphQLError {
   const { status, header } = challengeOf(denied);
   const http = { status, headers: new HeaderMap([['www-authenticate', header]]) };
   return new GraphQLError(denied.message, { extensions: { code: denied.code, http } });
+}
+
+function unavailable(error: Unavailable, log: Logger): GraphQLError {
+  log.warn({ err: error }, 'A request was refused: tokens cannot be checked.');
+  const http = { status: 503, headers: new HeaderMap([['retry-after', String(error.retryAfterSeconds)]]) };
+  return new GraphQLError(error.message, { extensions: { code: 'SERVICE_UNAVAILABLE', http } });
 }
 
 /** Said here, because Apollo would first speak of cross-site request forgery, which helps nobody who sent a HEAD. */
@@ -144,6 +152,8 @@ async function send(
   withRequestId: (text: string) => string,
 ): Promise<void> {
   for (const [name, value] of headers) response.setHeader(name, value);
+  // Two callers get two answers to one GET.
+  response.setHeader('cache-control', 'no-store');
   if (body.kind === 'complete') {
     // Apollo writes errors first, so an answer without them is known at its beginning.
     const text = body.string.startsWith('{"errors"') ? withRequestId(body.string) : body.string;

@@ -8,7 +8,7 @@ import {
 } from '@grpc/grpc-js';
 
 import { GrpcRefusal, type GrpcMethod, type GrpcRequest } from '../grpc';
-import { demand, type Identity } from '../identity';
+import { demand, TokenRefused, type Identity } from '../identity';
 import { type Logger } from '../observability';
 import { callerOf } from './callers';
 import { statusOf } from './grpcErrors';
@@ -55,16 +55,21 @@ function serveStream(method: GrpcMethod & { kind: 'stream' }, serving: GrpcServi
   const { log, underWay, stopping } = serving;
   return (call) => {
     const requestId = welcome(call);
-    const { signal, release } = signalOf(call, { also: stopping });
+    const tokenOver = new AbortController();
+    const { signal, release } = signalOf(call, { also: AbortSignal.any([stopping, tokenOver.signal]) });
+    let tokenTimer: NodeJS.Timeout | undefined;
     underWay.add(call);
     const send = async () => {
-      for await (const answer of method.answers(await requestOf(method, call, { requestId, signal, serving }))) {
+      const request = await requestOf(method, call, { requestId, signal, serving });
+      tokenTimer = abortAt(request.context.caller?.until, tokenOver);
+      for await (const answer of method.answers(request)) {
         if (signal.aborted) break;
         // One message waits for the client at most: the next is made when this one has gone.
         if (!call.write(answer)) await once(call, 'drain', { signal }).catch(() => undefined);
       }
       if (stopping.aborted)
         throw new GrpcRefusal('UNAVAILABLE', 'SERVICE_UNAVAILABLE', 'This server is stopping: watch again at another.');
+      if (tokenOver.signal.aborted) throw new TokenRefused('The token has expired: watch again with a new one.');
     };
     send()
       .then(
@@ -73,9 +78,16 @@ function serveStream(method: GrpcMethod & { kind: 'stream' }, serving: GrpcServi
       )
       .finally(() => {
         release();
+        clearTimeout(tokenTimer);
         underWay.delete(call);
       });
   };
+}
+
+/** A token ends what goes on for long under it; undefined ends nothing. */
+function abortAt(timeMs: number | undefined, controller: AbortController): NodeJS.Timeout | undefined {
+  const leftMs = (timeMs ?? Infinity) - Date.now();
+  return leftMs > LONGEST_TIMER_MS ? undefined : setTimeout(() => controller.abort(), Math.max(0, leftMs));
 }
 
 type Call = ServerUnaryCall<unknown, object> | ServerWritableStream<unknown, object>;

@@ -42,11 +42,14 @@ export function playgroundRoutes({ graphql, login, assetsDirectory = builtAssets
  * By its connection, and by the name it was called by: a page of another site may lead its own name to this machine, and would then read
  * ours with the token in it. What came through a proxy may come from anywhere.
  */
-function isHere({ socket, headers }: IncomingMessage): boolean {
+function isHere({ socket, headers, httpVersion }: IncomingMessage): boolean {
   const isLocal = ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(socket.remoteAddress ?? '');
-  const isProxied = headers['x-forwarded-for'] !== undefined || headers['forwarded'] !== undefined;
+  const isProxied = httpVersion !== '1.1' || Object.keys(headers).some((name) => PROXY_HEADER.test(name));
   return isLocal && !isProxied && /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(headers.host ?? '');
 }
+
+/** No list of these is complete, so the page says of a token only that it is for development. */
+const PROXY_HEADER = /^(via|forwarded|x-forwarded-.*|x-real-ip|x-client-ip|true-client-ip|cf-.*)$/;
 
 /** Seen from dist/src/gateway, where this file runs. */
 const builtAssets = path.join(__dirname, '../../playground');

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { type IdentitySettings } from './settings';
@@ -8,15 +8,21 @@ import { signToken } from './signToken';
 /** Where nothing is configured, in development alone: tokens signed with a secret that the first start made, for this folder only. */
 export async function developmentIdentity(dataDir: string): Promise<IdentitySettings> {
   await mkdir(dataDir, { recursive: true, mode: 0o711 });
-  // Several processes may start at once: the first file stays.
-  await writeFile(secretFile(dataDir), `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' }).catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    },
-  );
+  await makeSecret(secretFile(dataDir));
   const settings = await developmentSecret(dataDir);
   if (settings === undefined) throw new Error(`${secretFile(dataDir)} holds no secret: delete it, and start again.`);
   return settings;
+}
+
+/** Several processes may start at once: the first file stays, and it has its name only when it is whole. */
+async function makeSecret(file: string): Promise<void> {
+  const draft = `${file}.${randomBytes(6).toString('hex')}`;
+  await writeFile(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
+  await link(draft, file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  await rm(draft);
+  await chmod(file, 0o600);
 }
 
 /** A token as whoever runs the shop, for the playground; made anew whenever its page is opened. */

@@ -1,5 +1,5 @@
 import { createSecretKey, hash } from 'node:crypto';
-import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyResult } from 'jose';
+import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyResult } from 'jose';
 
 import { Unavailable } from '../observability/unavailable';
 import { TokenRefused } from './access';
@@ -35,8 +35,9 @@ export function createIdentity(options: IdentityOptions): Identity {
 
   async function check(token: string, key: string): Promise<Caller> {
     const { payload } = await verify(token);
-    const caller = callerIn(payload, options.roleClaim);
-    remember(key, caller, Math.min(payload.exp! * 1_000, now() + REMEMBERED_MS));
+    const until = payload.exp! * 1_000;
+    const caller = { ...callerIn(payload, options.roleClaim), until };
+    remember(key, caller, Math.min(until, now() + REMEMBERED_MS));
     return caller;
   }
 
@@ -54,7 +55,7 @@ export function createIdentity(options: IdentityOptions): Identity {
   };
 }
 
-/** A key that was withdrawn, or a clock that was set, is noticed after this. */
+/** A clock that was set is noticed after this, and a key that was withdrawn after twice as long: keys are kept as long as tokens. */
 const REMEMBERED_MS = 300_000;
 
 /** Far above any token of ours; headers of HTTP end at 16 KiB. */
@@ -65,6 +66,7 @@ const CLOCK_TOLERANCE_SECONDS = 5;
 
 /** Within this the address of the keys answers, or the caller is told to come back. */
 const JWKS_TIMEOUT_MS = 5_000;
+const JWKS_PAUSE_MS = 1_000;
 
 type Verify = (token: string) => Promise<JWTVerifyResult>;
 
@@ -78,8 +80,25 @@ function verifier({ key, algorithm, issuer, audience }: IdentitySettings, now: (
     const secret = createSecretKey(key.secret, 'utf8');
     return (token) => jwtVerify(token, secret, rules()).catch(refuse);
   }
-  const keys = createRemoteJWKSet(new URL(key.jwksUrl), { timeoutDuration: JWKS_TIMEOUT_MS });
+  const keys = withPauses(
+    createRemoteJWKSet(new URL(key.jwksUrl), { timeoutDuration: JWKS_TIMEOUT_MS, cacheMaxAge: REMEMBERED_MS }),
+    now,
+  );
   return (token) => jwtVerify(token, keys, rules()).catch(refuse);
+}
+
+/** Anybody can show tokens: while the address of the keys fails, it is asked once a second, and not for each of them. */
+function withPauses(keys: JWTVerifyGetKey, now: () => number): JWTVerifyGetKey {
+  let failure: { error: unknown; until: number } | undefined;
+  return async (header, token) => {
+    if (failure !== undefined && now() < failure.until) throw failure.error;
+    try {
+      return await keys(header, token);
+    } catch (error) {
+      if (!isBadToken(error)) failure = { error, until: now() + JWKS_PAUSE_MS };
+      throw error;
+    }
+  };
 }
 
 /** What the caller is told: enough to mend it, nothing about our keys. */
@@ -87,9 +106,13 @@ function refuse(error: unknown): never {
   if (error instanceof errors.JWTExpired) throw new TokenRefused('The token has expired: get a new one.');
   if (error instanceof errors.JWTClaimValidationFailed)
     throw new TokenRefused(`The token is not for this server: its claim \`${error.claim}\` is missing or another.`);
-  if (badTokens.some((kind) => error instanceof kind)) throw new TokenRefused('The token is not good here.');
+  if (isBadToken(error)) throw new TokenRefused('The token is not good here.');
   // What is left is about the address of the keys and not about the token.
   throw new Unavailable('Tokens cannot be checked right now.', { retryAfterSeconds: 5, cause: error });
+}
+
+function isBadToken(error: unknown): boolean {
+  return badTokens.some((kind) => error instanceof kind);
 }
 
 const badTokens = [
@@ -103,12 +126,13 @@ const badTokens = [
 ];
 
 /** `sub` is who it is: of a customer, its customer id. */
-function callerIn({ sub = '', ...claims }: JWTPayload, roleClaim: string): Caller {
+function callerIn({ sub, ...claims }: JWTPayload, roleClaim: string): Caller {
   const role = roleIn(claims[roleClaim]);
   if (role === undefined)
     throw new TokenRefused(`The token's claim \`${roleClaim}\` must be one of ${roles.join(', ')}, or a list with one of them.`);
-  if (sub.length < 1 || sub.length > 100 || sub.includes('\u0000'))
-    throw new TokenRefused('The claim `sub` must be 1 to 100 characters.');
+  // jose takes any JSON here, and some sign numbers.
+  if (typeof sub !== 'string' || sub.length < 1 || sub.length > 100 || sub.includes('\u0000') || !sub.isWellFormed())
+    throw new TokenRefused('The claim `sub` must be a text of 1 to 100 characters.');
   return role === 'customer' ? { role, customerId: sub } : { role, name: sub };
 }
 

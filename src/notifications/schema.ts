@@ -1,7 +1,8 @@
-import { createUnionType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { createUnionType, Ctx, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 
 import { type NotificationDeliveryAttemptModel, type NotificationSubscriptionModel } from '../database';
 import { Connection, Edge, ErrorCode, ErrorResult, Timestamp, ValidationError } from '../graphql';
+import { type RequestContext } from '../observability';
 import { type DeliveryView } from './readNotifications';
 import { type SetSubscriptionResult } from './setSubscription';
 import { type SubscriptionInput, type TellableEvent } from './subscription';
@@ -90,8 +91,15 @@ export class NotificationSubscription {
   @Field(() => NotificationSubscriptionState, { description: 'Whether anything is sent.' })
   state!: string;
 
-  @Field(() => String, { nullable: true, description: 'Why it was given up; null unless it is DISABLED.' })
-  disabledBecause!: string | null;
+  @Field(() => String, {
+    nullable: true,
+    description: 'Why it was given up; null unless it is DISABLED. A customer is not told what was met with inside the house.',
+  })
+  disabledBecause(@Ctx() { caller }: RequestContext): string | null {
+    return this.cause && isCustomer(caller) ? 'It could not be delivered.' : this.cause;
+  }
+
+  private readonly cause!: string | null;
 
   @Field(() => String, {
     nullable: true,
@@ -105,8 +113,11 @@ export class NotificationSubscription {
   @Field(() => Timestamp, { description: 'When it was set last, or given up.' })
   updatedAt!: Date;
 
-  static of({ target, ...row }: NotificationSubscriptionModel, secret?: string): NotificationSubscription {
-    return Object.assign(new NotificationSubscription(), row, { target: target || null, secret: secret ?? null });
+  static of(
+    { target, disabledBecause: cause, ...row }: NotificationSubscriptionModel,
+    secret?: string,
+  ): NotificationSubscription {
+    return Object.assign(new NotificationSubscription(), row, { cause, target: target || null, secret: secret ?? null });
   }
 }
 
@@ -124,15 +135,29 @@ export class NotificationAttempt {
   @Field(() => Int, { nullable: true, description: 'The HTTP status that a webhook answered; null without one.' })
   status!: number | null;
 
-  @Field(() => String, { nullable: true, description: 'What went wrong; null when it was delivered.' })
-  error!: string | null;
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'What went wrong; null when it was delivered. A customer is told what its own server answered, and nothing of ours.',
+  })
+  error(@Ctx() { caller }: RequestContext): string | null {
+    const isOurs = this.cause !== null && this.status === null;
+    return isOurs && isCustomer(caller) ? 'It could not be delivered.' : this.cause;
+  }
+
+  private readonly cause!: string | null;
 
   @Field(() => Timestamp, { nullable: true, description: 'When it is tried again; null when it is not.' })
   nextAttemptAt!: Date | null;
 
-  static of(row: NotificationDeliveryAttemptModel): NotificationAttempt {
-    return Object.assign(new NotificationAttempt(), row);
+  static of({ error: cause, ...row }: NotificationDeliveryAttemptModel): NotificationAttempt {
+    return Object.assign(new NotificationAttempt(), row, { cause });
   }
+}
+
+/** Words of a mail server or of a name server tell how the house is built. */
+function isCustomer(caller: RequestContext['caller']): boolean {
+  return caller?.role === 'customer';
 }
 
 @ObjectType({ description: 'One event for one subscription: sent until it arrives or is given up.' })

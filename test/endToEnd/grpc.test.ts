@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { orderStatus } from '../../src/contracts';
 import { grpcServices, readGrpcDetails, startGrpcServer } from '../../src/gateway';
 import { type GrpcMethod } from '../../src/grpc';
+import { identitySettings, signToken } from '../../src/identity';
 import { runProgram } from '../scripts/program';
 import { aHouse, type House } from '../support/aHouse';
 import { eventually } from '../support/eventually';
@@ -170,8 +171,8 @@ describe('WatchOrder', () => {
     on(event: 'error', heard: (error: ServiceError) => void): void;
     on(event: 'data', heard: (order: Order) => void): void;
   }
-  const watch = (orderId: string): Watching =>
-    (orders as unknown as { WatchOrder: (message: object, metadata: Metadata) => Watching }).WatchOrder({ orderId }, login());
+  const watch = (orderId: string, metadata = login()): Watching =>
+    (orders as unknown as { WatchOrder: (message: object, metadata: Metadata) => Watching }).WatchOrder({ orderId }, metadata);
 
   it('sends the order at once and at each change, and ends when it is final', async () => {
     const id = await confirmed();
@@ -198,6 +199,19 @@ describe('WatchOrder', () => {
       }),
     );
     expect(new Set(versions)).toEqual(new Set([2]));
+  });
+
+  it('ends with the token that it was called with', async () => {
+    const id = await confirmed();
+    const shortLived = await signToken(identitySettings(house.ground.config)!, { role: 'operator', name: 'watcher' }, 2);
+    const metadata = new Metadata();
+    metadata.set('authorization', `Bearer ${shortLived}`);
+    const ended = await new Promise<ServiceError>((resolve) => {
+      const stream = watch(id, metadata);
+      stream.on('data', () => undefined);
+      stream.on('error', resolve);
+    });
+    expect([codes[ended.code], ended.details]).toEqual(['UNAUTHENTICATED', expect.stringContaining('expired')]);
   });
 
   it('of nobody’s order is NOT_FOUND', async () => {

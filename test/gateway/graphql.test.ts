@@ -1,3 +1,4 @@
+import { Unavailable } from '../../src/observability';
 import { errorOf, startGateway } from './startGateway';
 
 describe('GraphQL over HTTP', () => {
@@ -169,6 +170,16 @@ describe('GraphQL over HTTP', () => {
       const answer = await gateway.post({ query: '{ conflict }' });
       expect(await errorOf(answer)).toMatchObject({ message: 'Other payload.', extensions: { code: 'IDEMPOTENCY_CONFLICT' } });
     });
+  });
+
+  it('says the same while tokens cannot be checked, and lets nobody keep an answer', async () => {
+    const down = new Unavailable('Tokens cannot be checked right now.', { retryAfterSeconds: 5 });
+    const unsure = await startGateway({ identity: { callerOf: () => Promise.reject(down) } });
+    const answer = await unsure.post({ query: '{ __typename }' }, { authorization: 'Bearer x' });
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
+    expect(await errorOf(answer)).toMatchObject({ message: down.message, extensions: { code: 'SERVICE_UNAVAILABLE' } });
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    await unsure.stop();
   });
 
   it('says 503 and when to come back while something is down', async () => {

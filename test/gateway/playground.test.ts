@@ -30,6 +30,8 @@ describe('the playground', () => {
     ['a name that a stranger has led here', { host: 'evil.example:4000' }, false],
     ['a name that only begins like ours', { host: 'localhost.evil.example' }, false],
     ['a proxy', { host: 'localhost', 'x-forwarded-for': '10.0.0.1' }, false],
+    ['a proxy of another make', { host: 'localhost', 'x-real-ip': '10.0.0.1' }, false],
+    ['a proxy that says so by Via', { host: 'localhost', via: '1.1 front' }, false],
   ])('gives its token to whoever opens it on this machine, and to nobody else: %s', async (_name, headers, isGiven) => {
     const login = () => Promise.resolve('the-token');
     const gateway = await startGateway({ moreRoutes: () => playgroundRoutes({ graphql: () => {}, login }) });

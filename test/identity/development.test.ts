@@ -2,6 +2,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { developmentIdentity } from '../../src/identity';
 import { runProgram } from '../scripts/program';
 import { startHoldfast, type HoldfastProcess } from '../support/holdfastProcess';
 
@@ -28,6 +29,14 @@ const order =
   'mutation { createOrder(input: { customerId: "CUST-1", items: [{ sku: "MUG-BLUE", quantity: 1 }] }) { __typename } }';
 const token = async (...args: string[]) =>
   (await runProgram('scripts/token.ts', args, { HOLDFAST_DATA: join(folder, 'data') })).stdout.trim();
+
+it('those who start at the same instant on a new folder have one secret', async () => {
+  for (let round = 0; round < 20; round++) {
+    const data = join(folder, `raced-${round}`);
+    const made = await Promise.all(Array.from({ length: 4 }, () => developmentIdentity(data)));
+    expect(new Set(made.map(({ key }) => JSON.stringify(key))).size).toBe(1);
+  }
+});
 
 describe('the first start, in development (S2.21)', () => {
   it('makes a secret that its owner alone can read, and lets nobody do anything without a token', async () => {

@@ -5,7 +5,7 @@ import { type SimulationResult } from '../../scripts/simulation/report';
 
 /** A longer dose: `SIMULATION_SEEDS=10000 npx jest test/simulation`, or `npm run simulation -- --seeds 1..10000`. */
 const isLong = process.env.HOLDFAST_TESTS === 'long';
-const seeds = Number(process.env.SIMULATION_SEEDS ?? (isLong ? 300 : 100));
+const seeds = Number(process.env.SIMULATION_SEEDS ?? (isLong ? 300 : 60));
 
 interface Ended {
   code: number;
@@ -27,7 +27,7 @@ function simulation(args: string[], environment: NodeJS.ProcessEnv = {}): Promis
 it(`keeps every promise over ${seeds} seeds, and, where they are many, has tried every state with every event, and every fault`, async () => {
   const { result } = await simulation(['--seeds', `1..${seeds}`]);
   expect(result!.violations).toEqual([]);
-  // A hundred seeds leave out what is rare.
+  // Sixty seeds leave out what is rare.
   if (seeds >= 300) expect(result!.missing).toEqual([]);
   expect(result!.simulations).toBe(seeds);
 }, 600_000);
