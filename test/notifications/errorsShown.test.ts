@@ -2,7 +2,8 @@ import { type NotificationDeliveryAttemptModel, type NotificationSubscriptionMod
 import { type RequestContext } from '../../src/observability';
 import { NotificationAttempt, NotificationSubscription } from '../../src/notifications/schema';
 
-const as = (role: 'customer' | 'operator') => ({ caller: { role, customerId: 'CUST-1', name: 'ann' } }) as unknown as RequestContext;
+const as = (role: 'customer' | 'operator') =>
+  ({ caller: { role, customerId: 'CUST-1', name: 'ann' } }) as unknown as RequestContext;
 const inside = 'connect ECONNREFUSED 10.1.2.3:587';
 const attempt = (status: number | null, error: string | null) =>
   NotificationAttempt.of({ attempt: 1, status, error } as NotificationDeliveryAttemptModel);
