@@ -4,10 +4,10 @@ import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } fr
 import { Allow, badInput, PageArgs, pageOf } from '../graphql';
 import { demandOwn, ownerOf } from '../identity';
 import { type RequestContext } from '../observability';
+import { Amendment, UpdateOrderInput } from './amendmentSchema';
 import { type CloseOrderResult } from './closeOrder';
 import { type OrdersContext } from './context';
 import {
-  Amendment,
   CloseOrderResultUnion,
   CreateOrderInput,
   CreateOrderResultUnion,
@@ -18,7 +18,6 @@ import {
   toCloseOrderError,
   toCreateOrderResult,
   toUpdateOrderResult,
-  UpdateOrderInput,
   UpdateOrderResultUnion,
 } from './schema';
 

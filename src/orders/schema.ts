@@ -1,13 +1,13 @@
 import { createUnionType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 
-import { statusInWords, type RejectedLine as RejectedLineOnTheWire } from '../contracts';
+import { statusInWords } from '../contracts';
 import { Connection, Edge, ErrorCode, ErrorResult, Money, Timestamp, ValidationError } from '../graphql';
+import { UpdateRejectedError, UpdateRejection } from './amendmentSchema';
 import { type CloseOrderResult } from './closeOrder';
 import { type CreateOrderResult } from './createOrder';
-import { type AmendmentReason } from './order';
-import { type AmendmentView } from './readAmendments';
 import { type OrderView } from './readOrders';
 import { refusals } from './refusals';
+import { CancellationReason, toRejectedLine } from './rejectionSchema';
 import { type UpdateOrderResult } from './updateOrder';
 
 export enum OrderStatus {
@@ -46,145 +46,6 @@ registerEnumType(PaymentMethod, {
     },
   },
 });
-
-export enum CancellationCode {
-  INSUFFICIENT_STOCK = 'INSUFFICIENT_STOCK',
-  UNKNOWN_PRODUCT = 'UNKNOWN_PRODUCT',
-  PRODUCT_INACTIVE = 'PRODUCT_INACTIVE',
-  PAYMENT_DECLINED = 'PAYMENT_DECLINED',
-  EXPIRED = 'EXPIRED',
-  REQUESTED = 'REQUESTED',
-}
-
-registerEnumType(CancellationCode, {
-  name: 'CancellationCode',
-  description: 'Why an order was cancelled.',
-  valuesConfig: {
-    INSUFFICIENT_STOCK: { description: 'A line asked for more than was available.' },
-    UNKNOWN_PRODUCT: { description: 'A line named a product that does not exist.' },
-    PRODUCT_INACTIVE: { description: 'A line named a product that is not for sale.' },
-    PAYMENT_DECLINED: { description: 'The payment was declined; `message` says why.' },
-    EXPIRED: { description: 'No decision came before the deadline.' },
-    REQUESTED: { description: 'Somebody cancelled it.' },
-  },
-});
-
-export enum AmendmentStatus {
-  PENDING = 'PENDING',
-  APPLIED = 'APPLIED',
-  REJECTED = 'REJECTED',
-  OVERTAKEN = 'OVERTAKEN',
-}
-
-registerEnumType(AmendmentStatus, {
-  name: 'AmendmentStatus',
-  description: 'What became of an update of an order.',
-  valuesConfig: {
-    PENDING: { description: 'Written down and safe; inventory has not decided it yet.' },
-    APPLIED: { description: 'The order has these lines since.' },
-    REJECTED: { description: 'Inventory said no, and the order kept its lines; `reason` says why.' },
-    OVERTAKEN: { description: 'The order was cancelled before it was decided.' },
-  },
-});
-
-export enum AmendmentRefusal {
-  INSUFFICIENT_STOCK = 'INSUFFICIENT_STOCK',
-  UNKNOWN_PRODUCT = 'UNKNOWN_PRODUCT',
-  PRODUCT_INACTIVE = 'PRODUCT_INACTIVE',
-  EXPIRED = 'EXPIRED',
-  NOT_HELD = 'NOT_HELD',
-  OVERTAKEN = 'OVERTAKEN',
-}
-
-registerEnumType(AmendmentRefusal, {
-  name: 'AmendmentRefusal',
-  description: 'Why an update of an order was rejected.',
-  valuesConfig: {
-    INSUFFICIENT_STOCK: { description: 'A line was to grow by more than was available.' },
-    UNKNOWN_PRODUCT: { description: 'A line named a product that does not exist.' },
-    PRODUCT_INACTIVE: { description: 'A line of a product that is not for sale any more was to grow.' },
-    EXPIRED: { description: 'Inventory heard of it only after the deadline.' },
-    NOT_HELD: { description: 'Nothing is reserved for the order any more.' },
-    OVERTAKEN: { description: 'A later update was decided before.' },
-  },
-});
-
-@ObjectType({ description: 'Why one line could not be reserved, with the figures at that moment.' })
-export class RejectedLine {
-  @Field(() => Int, { description: 'The product.' })
-  productId!: number;
-
-  @Field(() => Int, { description: 'Units asked for.' })
-  requested!: number;
-
-  @Field(() => Int, { description: 'Units that could be had.' })
-  available!: number;
-
-  @Field(() => CancellationCode, { description: 'Why this line failed.' })
-  code!: string;
-}
-
-@ObjectType({ description: 'Why an order was cancelled.' })
-export class CancellationReason {
-  @Field(() => CancellationCode, { description: 'What to decide by.' })
-  code!: string;
-
-  @Field(() => String, { description: 'The reason, for people.' })
-  message!: string;
-
-  @Field(() => [RejectedLine], { description: 'The lines at fault; empty unless inventory refused.' })
-  lines!: RejectedLine[];
-}
-
-@ObjectType({ description: 'Why an update was rejected.' })
-export class UpdateRejection {
-  @Field(() => AmendmentRefusal, { description: 'What to decide by.' })
-  code!: string;
-
-  @Field(() => String, { description: 'The reason, for people.' })
-  message!: string;
-
-  @Field(() => [RejectedLine], { description: 'The lines at fault; `available` counts what the order holds already.' })
-  lines!: RejectedLine[];
-
-  static of({ code, message, lines }: AmendmentReason): UpdateRejection {
-    return Object.assign(new UpdateRejection(), { code, message, lines: lines.map(toRejectedLine) });
-  }
-}
-
-@ObjectType({ description: 'A line as an update would have it.' })
-export class AmendedLine {
-  @Field(() => Int, { description: 'The product.' })
-  productId!: number;
-
-  @Field(() => Int, { description: 'Units.' })
-  quantity!: number;
-}
-
-@ObjectType({ description: 'An update of the quantities of an order.' })
-export class Amendment {
-  @Field(() => Int, { description: 'Counts the updates of this order; it stands in events, too.' })
-  number!: number;
-
-  @Field(() => AmendmentStatus, { description: 'What became of it.' })
-  status!: string;
-
-  @Field(() => [AmendedLine], { description: 'All lines as they were to be.' })
-  lines!: AmendedLine[];
-
-  @Field(() => UpdateRejection, { nullable: true, description: 'Why it was rejected; null unless it was.' })
-  reason!: UpdateRejection | null;
-
-  @Field(() => Timestamp, { description: 'When it was asked for.' })
-  requestedAt!: Date;
-
-  @Field(() => Timestamp, { nullable: true, description: 'When it was decided; null while it is PENDING.' })
-  decidedAt!: Date | null;
-
-  static of({ reason, ...same }: AmendmentView): Amendment {
-    return Object.assign(new Amendment(), { ...same, reason: reason && UpdateRejection.of(reason) });
-  }
-}
 
 @ObjectType({ description: 'One line of an order.' })
 export class OrderItem {
@@ -271,10 +132,6 @@ export class Order {
   }
 }
 
-function toRejectedLine({ product_id: productId, requested, available, code }: RejectedLineOnTheWire): RejectedLine {
-  return { productId, requested, available, code };
-}
-
 function moneyOrNull(minorUnits: number | null, currency: string): Money | null {
   return minorUnits === null ? null : Money.of(minorUnits, currency);
 }
@@ -310,35 +167,6 @@ export class CreateOrderInput {
   idempotencyKey?: string | null;
 }
 
-@InputType({ description: 'A new quantity of a product, by id or by sku, exactly one of the two.' })
-export class UpdateOrderItemInput {
-  @Field(() => Int, { nullable: true, description: 'The product by id.' })
-  productId?: number | null;
-
-  @Field(() => String, { nullable: true, description: 'The product by sku.' })
-  sku?: string | null;
-
-  @Field(() => Int, { description: 'Units the order is to have of it; 0 takes it off.' })
-  quantity!: number;
-}
-
-@InputType({ description: 'Other quantities for an order.' })
-export class UpdateOrderInput {
-  @Field(() => ID, { description: 'The order.' })
-  orderId!: string;
-
-  @Field(() => [UpdateOrderItemInput], {
-    description: '1 to 100 products with their new quantities. A product that is not on the order is added; the others stay.',
-  })
-  items!: UpdateOrderItemInput[];
-
-  @Field(() => Int, {
-    nullable: true,
-    description: 'Change nothing unless the order is at this version: nobody undoes what somebody else did meanwhile.',
-  })
-  expectedVersion?: number | null;
-}
-
 @ObjectType({
   implements: ErrorResult,
   description: 'The idempotency key was used before, for other lines or another payment; nothing was ordered.',
@@ -370,15 +198,6 @@ export class OrderVersionError extends ErrorResult {
 
   @Field(() => Int, { description: 'The version it is at.' })
   version!: number;
-}
-
-@ObjectType({ implements: ErrorResult, description: 'Inventory cannot hold the new quantities; the order keeps its lines.' })
-export class UpdateRejectedError extends ErrorResult {
-  @Field(() => ID, { description: 'The order.' })
-  orderId!: string;
-
-  @Field(() => UpdateRejection, { description: 'Why, line by line.' })
-  reason!: UpdateRejection;
 }
 
 export const CreateOrderResultUnion = createUnionType({
