@@ -10,7 +10,7 @@ import { eventually } from '../support/eventually';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 const random = () => randomInt(2 ** 32) / 2 ** 32;
-const url = testRabbitmqUrl('test-2');
+const url = testRabbitmqUrl();
 
 /** Roles apart, on one RabbitMQ and one Postgres, each with a connection and a relay of its own. */
 (url ? describe : describe.skip)('distributed over RabbitMQ', () => {

@@ -19,7 +19,7 @@ import { createTestDatabase, type TestDatabase } from '../support/postgres';
  * and again: `npm run chaos -- --kill-points`.
  */
 const isLong = process.env.HOLDFAST_TESTS === 'long';
-const url = testRabbitmqUrl('test-4');
+const url = testRabbitmqUrl();
 const settings = { ORDER_REPUBLISH_SECONDS: '2', ORDER_DEADLINE_SECONDS: '60', DRAIN_SECONDS: '2', DATABASE_POOL_SIZE: '4' };
 let running: HoldfastProcess[] = [];
 

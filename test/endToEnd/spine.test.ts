@@ -9,7 +9,7 @@ import { aHouse, type House } from '../support/aHouse';
 import { eventually, oneOfThree } from '../support/eventually';
 
 const random = () => randomInt(2 ** 32) / 2 ** 32;
-const rabbitmqUrl = testRabbitmqUrl('test-1');
+const rabbitmqUrl = testRabbitmqUrl();
 const brokers: [string, () => Promise<Broker>][] = [['in process', () => Promise.resolve(createInProcessBroker({ random }))]];
 if (rabbitmqUrl) brokers.push(['RabbitMQ', () => connectRabbitmq({ url: rabbitmqUrl, random })]);
 

@@ -14,7 +14,7 @@ import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 /** The templates that other teams begin with, run as they stand: on a real RabbitMQ, with a database of their own. */
 const root = join(__dirname, '..', '..');
-const rabbitmqUrl = testRabbitmqUrl('test-13');
+const rabbitmqUrl = testRabbitmqUrl();
 const python = ['python3', '/usr/bin/python3'].find((one) => spawnSync(one, ['-c', 'import pika']).status === 0);
 const pikaMissing = 'Not tested: the consumer in Python. It needs python3 with pika (Debian: apt-get install python3-pika).';
 if (!python) process.stderr.write(`\n${pikaMissing}\n`);

@@ -100,7 +100,7 @@ it('every queue that anybody works at is attacked, and every queue of questions'
   expect(Object.values(rpcs).map(({ queue }) => queue)).toEqual(ofKind('requests'));
 });
 
-const url = testRabbitmqUrl('test-5');
+const url = testRabbitmqUrl();
 const dose = process.env.HOLDFAST_TESTS === 'long' ? 200 : 60;
 
 (url ? describe : describe.skip)('AMQP', () => {

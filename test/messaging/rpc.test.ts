@@ -13,7 +13,7 @@ import { eventually, oneOfThree } from '../support/eventually';
 
 /** Questions and commands over AMQP, on both brokers: the mechanism with a question of its own, then those of Holdfast. */
 const random = () => randomInt(2 ** 32) / 2 ** 32;
-const rabbitmqUrl = testRabbitmqUrl('test-9');
+const rabbitmqUrl = testRabbitmqUrl();
 const brokers: [string, () => Promise<Broker>][] = [['in process', () => Promise.resolve(createInProcessBroker({ random }))]];
 if (rabbitmqUrl) brokers.push(['RabbitMQ', () => connectRabbitmq({ url: rabbitmqUrl, random })]);
 const log = createLogger({ level: 'silent', name: 'test' });

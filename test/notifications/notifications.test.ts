@@ -14,7 +14,7 @@ import { eventually } from '../support/eventually';
 
 /** The notifications role: two reactions to order events, and what customers hear, on both brokers. */
 const random = () => randomInt(2 ** 32) / 2 ** 32;
-const rabbitmqUrl = testRabbitmqUrl('test-6');
+const rabbitmqUrl = testRabbitmqUrl();
 const brokers: [string, () => Promise<Broker>][] = [['in process', () => Promise.resolve(createInProcessBroker({ random }))]];
 if (rabbitmqUrl) brokers.push(['RabbitMQ', () => connectRabbitmq({ url: rabbitmqUrl, random })]);
 

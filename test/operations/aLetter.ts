@@ -12,11 +12,11 @@ import { type House } from '../support/aHouse';
 
 export const random = () => randomInt(2 ** 32) / 2 ** 32;
 
-/** Both brokers, where there are both; RabbitMQ in the virtual host of this folder's tests. */
+/** Both brokers, where there are both; RabbitMQ in the virtual host of the test file. */
 export const brokers: [string, () => Promise<Broker>][] = [
   ['in process', () => Promise.resolve(createInProcessBroker({ random }))],
 ];
-export const rabbitmqUrl = testRabbitmqUrl('test-3');
+export const rabbitmqUrl = testRabbitmqUrl();
 if (rabbitmqUrl) brokers.push(['RabbitMQ', () => connectRabbitmq({ url: rabbitmqUrl, random })]);
 
 /** The operations room on a house's database, with a broker of its own if one is given. */

@@ -11,7 +11,7 @@ import { eventually } from '../support/eventually';
 
 /** Orders placed by message: bare JSON on new_orders_exchange, and what the client hears. */
 const random = () => randomInt(2 ** 32) / 2 ** 32;
-const rabbitmqUrl = testRabbitmqUrl('test-7');
+const rabbitmqUrl = testRabbitmqUrl();
 const brokers: [string, () => Promise<Broker>][] = [['in process', () => Promise.resolve(createInProcessBroker({ random }))]];
 if (rabbitmqUrl) brokers.push(['RabbitMQ', () => connectRabbitmq({ url: rabbitmqUrl, random })]);
 

@@ -10,7 +10,7 @@ import { createTestDatabase, type TestDatabase } from '../support/postgres';
 import { anOwnHoldfast, runProgram, startProgram, type OwnHoldfast, type Program } from './program';
 
 /** `holdfast events`: what goes by on a real RabbitMQ, beside a Holdfast that works on it. */
-const rabbitmqUrl = testRabbitmqUrl('test-14');
+const rabbitmqUrl = testRabbitmqUrl();
 const whereRabbitmqIs = rabbitmqUrl ? describe : describe.skip;
 
 whereRabbitmqIs(`on RabbitMQ${rabbitmqUrl ? '' : ` (${rabbitmqMissing})`}`, () => {

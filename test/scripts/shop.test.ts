@@ -39,7 +39,7 @@ describe('the conversation', () => {
   });
 });
 
-const rabbitmqUrl = testRabbitmqUrl('test-8');
+const rabbitmqUrl = testRabbitmqUrl();
 const worlds: [string, string | undefined][] = [['without a RabbitMQ', undefined]];
 if (rabbitmqUrl) worlds.push(['by message', rabbitmqUrl]);
 

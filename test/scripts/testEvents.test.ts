@@ -3,7 +3,7 @@ import { rabbitmqMissing, testRabbitmqUrl } from '../support/brokers';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 import { anOwnHoldfast, runProgram, type OwnHoldfast } from './program';
 
-const rabbitmqUrl = testRabbitmqUrl('test-15');
+const rabbitmqUrl = testRabbitmqUrl();
 const whereRabbitmqIs = rabbitmqUrl ? describe : describe.skip;
 
 whereRabbitmqIs(`another order service on RabbitMQ${rabbitmqUrl ? '' : ` (${rabbitmqMissing})`}`, () => {

@@ -1,11 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+
 import { findRabbitmqServer } from '../../src/messaging/brokers/findRabbitmqServer';
 import { startPrivateRabbitmq } from '../../src/messaging/brokers/privateRabbitmq';
 
-/** Virtual hosts of the test node: a test file uses one of them alone, so that files run side by side. */
-export const testVhosts = ['contract', ...Array.from({ length: 15 }, (_, index) => `test-${index + 1}`)];
+/** The test files on the shared node, by name. Each has the virtual host of its name to itself, so that files run side by side and none takes another's messages. */
+const filesOnRabbitmq = [
+  ...['consumers', 'contract', 'deadLetters', 'distributed', 'doors', 'events', 'fuzz', 'keeper', 'killPoints', 'newOrders'],
+  ...['notifications', 'rpc', 'shop', 'spine', 'testEvents'],
+];
 
 /**
  * RabbitMQ for the tests: the one `RABBITMQ_URL` names, or a private node started for this run, or one line that says what is
@@ -15,7 +19,7 @@ export async function startRabbitmqForTests(): Promise<{ url: string; stop(): Pr
   if (process.env.RABBITMQ_URL) return { url: process.env.RABBITMQ_URL, stop: () => Promise.resolve() };
   if (findRabbitmqServer() === undefined) return { missing: rabbitmqMissing };
   const dataDir = mkdtempSync(join(tmpdir(), 'holdfast-test-rabbitmq-'));
-  const node = await startPrivateRabbitmq({ dataDir, vhosts: testVhosts });
+  const node = await startPrivateRabbitmq({ dataDir, vhosts: filesOnRabbitmq });
   return {
     url: node.url,
     async stop() {
@@ -28,9 +32,11 @@ export async function startRabbitmqForTests(): Promise<{ url: string; stop(): Pr
 export const rabbitmqMissing =
   'Not tested: RabbitMQ. Put rabbitmq-server on the PATH (Debian: apt-get install rabbitmq-server), or give RABBITMQ_URL.';
 
-/** The RabbitMQ that globalSetup found, in the given virtual host where it is our own node; undefined when there is none. */
-export function testRabbitmqUrl(vhost: string): string | undefined {
+/** The RabbitMQ that globalSetup found, in the virtual host of the test file that asks where it is our own node; undefined when there is none. */
+export function testRabbitmqUrl(): string | undefined {
+  const file = basename(expect.getState().testPath!, '.test.ts');
+  if (!filesOnRabbitmq.includes(file)) throw new Error(`No virtual host for ${file}: add it to filesOnRabbitmq.`);
   const base = process.env.HOLDFAST_TEST_RABBITMQ_URL;
   if (!base) return undefined;
-  return process.env.RABBITMQ_URL ? base : `${base}/${vhost}`;
+  return process.env.RABBITMQ_URL ? base : `${base}/${file}`;
 }

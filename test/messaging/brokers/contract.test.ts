@@ -13,7 +13,7 @@ import { connectRabbitmq } from '../../../src/messaging/brokers/rabbitmq';
 import { testRabbitmqUrl } from '../../support/brokers';
 import { eventually } from '../../support/eventually';
 
-const url = testRabbitmqUrl('contract');
+const url = testRabbitmqUrl();
 const brokers: [string, () => Promise<Broker>][] = [
   ['in process', () => Promise.resolve(createInProcessBroker({ random: () => 0.5 }))],
 ];
