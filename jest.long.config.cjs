@@ -1,6 +1,6 @@
 /**
  * The suites that take minutes each: a RabbitMQ of three nodes, and whole doses where `npm test` takes a part: a kill at every
- * failpoint instead of at every sixth, both ways to end a broker, more simulated seeds and payloads.
+ * failpoint instead of at every tenth, both ways to end a broker, more simulated seeds and payloads.
  */
 process.env.HOLDFAST_TESTS = 'long';
 module.exports = {
