@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { readConfig } from '../src/config';
 import { readRuntime } from '../src/database';
 import { exitCodes, Ending, outOfReach, runScript, usageFault } from './exit';
-import { commandToken } from './login';
+import { tokenFor } from './login';
 import { openDoor, type Door, type GrpcOrder, type GrpcFailure } from './grpc/door';
 
 const usage = `Usage: holdfast grpc [options]     (npm run grpc -- [options])
@@ -31,7 +31,8 @@ async function main(): Promise<number> {
   }
   const quantity = wholeNumber('quantity', values.quantity ?? '1', 1);
   const wanted = { customerId: values.customer, quantity, to: wholeNumber('to', values.to ?? String(quantity + 1), 0) };
-  const door = openDoor(values.target ?? (await findTarget()), commandToken);
+  const target = values.target ?? (await findTarget());
+  const door = openDoor(target, () => tokenFor([target]));
   const show = values.json ? showJson : createTable();
   try {
     for await (const step of drive(door, { ...wanted, sku: values.sku, cancel: values.cancel })) {

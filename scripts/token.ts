@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 
 import { roles, type Caller } from '../src/identity';
 import { Ending, exitCodes, runScript, usageFault } from './exit';
-import { commandToken } from './login';
+import { signedToken } from './login';
 
 const usage = `Usage: holdfast token [options]     (npm run -s token -- [options])
 
@@ -26,9 +26,7 @@ async function main(): Promise<number> {
   }
   const hours = Number(values.hours);
   if (!(hours > 0 && hours <= 24 * 365)) throw usageFault(`--hours ${values.hours}: a number up to ${24 * 365} is wanted.`);
-  // A token that stands ready would have another role, and another end.
-  delete process.env.HOLDFAST_TOKEN;
-  const token = await commandToken(callerOf(values.role, values.name), Math.round(hours * 3_600));
+  const token = await signedToken(callerOf(values.role, values.name), Math.round(hours * 3_600));
   if (token === undefined)
     throw new Ending(
       exitCodes.failed,

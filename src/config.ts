@@ -43,6 +43,9 @@ export const configSchema = z.object({
   AUTH_ISSUER: z.string().min(1).optional().describe('The `iss` of tokens; holdfast unless given, needed with AUTH_JWKS_URL.'),
   AUTH_AUDIENCE: z.string().min(1).optional().describe('The `aud` of tokens; holdfast unless given, needed with AUTH_JWKS_URL.'),
   AUTH_ROLE_CLAIM: z.string().min(1).default('role').describe('The claim with the role: customer, operator or service.'),
+  AUTH_TOKEN_AGE_MAX_SECONDS: wholeNumber(60, 31_536_000)
+    .optional()
+    .describe('Tokens older than this are refused, whatever end they have; they must carry `iat` then.'),
   HOLDFAST_TOKEN: z.string().min(1).optional().describe('For the commands beside it: the token they show to the gateway.'),
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
@@ -125,8 +128,12 @@ function port(fallback: number) {
 }
 
 function count(fallback: number, min: number, max: number) {
+  return wholeNumber(min, max).default(fallback);
+}
+
+function wholeNumber(min: number, max: number) {
   const range = `must be a whole number, ${min} to ${max}`;
-  return z.coerce.number({ error: range }).int(range).min(min, range).max(max, range).default(fallback);
+  return z.coerce.number({ error: range }).int(range).min(min, range).max(max, range);
 }
 
 function url(protocols: string[]) {

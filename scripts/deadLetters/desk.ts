@@ -44,7 +44,7 @@ export interface LetterInFull extends Letter {
   bodySize: number;
   headers: { name: string; value: string }[];
   body: { encoding: 'UTF8' | 'BASE64'; content: string } | null;
-  actions: { action: string; actor: string; reason: string; at: string }[];
+  actions: { action: string; actor: string; caller: string | null; reason: string; at: string }[];
 }
 
 export interface Listed {
@@ -163,7 +163,7 @@ const listQuery = `query ($filter: DeadLetterFilterInput, $state: DeadLetterStat
 
 const showQuery = `query ($id: ID!) { deadLetter(id: $id) { ${letterFields}
   exchange routingKey messageId correlationId attempt bodySize headers { name value } body { encoding content }
-  actions { action actor reason at } } }`;
+  actions { action actor caller reason at } } }`;
 
 const settleMutation = (verb: Verb) => `mutation ($input: SettleDeadLettersInput!) { result: ${verb}DeadLetters(input: $input) {
   __typename

@@ -31,7 +31,10 @@ export function letterPage(letter: LetterInFull): string {
     ['published to', `${letter.exchange || '(default exchange)'} / ${letter.routingKey}`],
   ];
   const known = facts.filter(([, value]) => value !== null);
-  const done = actions.map(({ action, actor, reason, at }) => `${time(at)}  ${action.toLowerCase()} by ${actor}: ${reason}`);
+  const done = actions.map(
+    ({ action, actor, caller, reason, at }) =>
+      `${time(at)}  ${action.toLowerCase()} by ${actor}${caller === null ? '' : ` (token of ${caller})`}: ${reason}`,
+  );
   const content = body ? body.content.split('\n').map((line) => visible(line)) : ['too large to show'];
   return [
     ...known.map(([name, value]) => `${name.padEnd(15)} ${visible(String(value))}`),

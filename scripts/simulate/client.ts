@@ -1,7 +1,7 @@
 import { Pool } from 'undici';
 
 import { Ending, exitCodes, outOfReach } from '../exit';
-import { commandToken, loginMissing } from '../login';
+import { loginMissing, tokenFor } from '../login';
 
 /** Talks GraphQL to a gateway, or to several in turn, over kept-alive connections. */
 export interface Client {
@@ -33,7 +33,7 @@ export class RefusedRequest extends Error {
 }
 
 export function createClient(options: ClientOptions): Client {
-  const { urls, connections, retryMs: defaultRetryMs, login = commandToken, signal } = options;
+  const { urls, connections, retryMs: defaultRetryMs, login = () => tokenFor(urls), signal } = options;
   const gateways = urls.map((url) => gatewayAt(url, connections));
   let retries = 0;
   let turn = 0;

@@ -35,7 +35,7 @@ export function createIdentity(options: IdentityOptions): Identity {
 
   async function check(token: string, key: string): Promise<Caller> {
     const { payload } = await verify(token);
-    const until = payload.exp! * 1_000;
+    const until = endOf(payload, options.ageMaxSeconds);
     const caller = { ...callerIn(payload, options.roleClaim), until };
     remember(key, caller, Math.min(until, now() + REMEMBERED_MS));
     return caller;
@@ -70,10 +70,12 @@ const JWKS_PAUSE_MS = 1_000;
 
 type Verify = (token: string) => Promise<JWTVerifyResult>;
 
-function verifier({ key, algorithm, issuer, audience }: IdentitySettings, now: () => number): Verify {
+function verifier({ key, algorithm, issuer, audience, ageMaxSeconds }: IdentitySettings, now: () => number): Verify {
   const rules = () => ({
     ...{ algorithms: [algorithm], issuer, audience, requiredClaims: ['exp', 'sub'] },
     ...{ clockTolerance: CLOCK_TOLERANCE_SECONDS, currentDate: new Date(now()) },
+    // jose takes it in seconds, and demands `iat` with it.
+    ...(ageMaxSeconds !== undefined && { maxTokenAge: ageMaxSeconds }),
   });
   if ('secret' in key) {
     // As a key object it is made ready once, and not for every token.
@@ -124,6 +126,11 @@ const badTokens = [
   errors.JWKSNoMatchingKey,
   errors.JWKSMultipleMatchingKeys,
 ];
+
+/** Whichever comes first, its end or its age, in milliseconds since 1970. */
+function endOf({ exp, iat }: JWTPayload, ageMaxSeconds = Infinity): number {
+  return Math.min(exp!, (iat ?? Infinity) + ageMaxSeconds) * 1_000;
+}
 
 /** `sub` is who it is: of a customer, its customer id. */
 function callerIn({ sub, ...claims }: JWTPayload, roleClaim: string): Caller {

@@ -7,6 +7,8 @@ export interface IdentitySettings {
   audience: string;
   /** Where in the token the role stands. */
   roleClaim: string;
+  /** Older tokens are refused, whatever end they have; undefined: as long as they say. */
+  ageMaxSeconds?: number;
 }
 
 export const algorithms = ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'] as const;
@@ -20,6 +22,7 @@ export interface AuthConfig {
   AUTH_ISSUER?: string;
   AUTH_AUDIENCE?: string;
   AUTH_ROLE_CLAIM: string;
+  AUTH_TOKEN_AGE_MAX_SECONDS?: number;
 }
 
 /** What of the settings contradicts itself. A secret is never used as a public key, nor the other way round. */
@@ -41,7 +44,8 @@ export function identityProblems(config: AuthConfig): string[] {
 export function identitySettings(config: AuthConfig): IdentitySettings | undefined {
   const { AUTH_SECRET: secret, AUTH_JWKS_URL: jwksUrl, AUTH_ALGORITHM, AUTH_ROLE_CLAIM: roleClaim } = config;
   const { AUTH_ISSUER: issuer = 'holdfast', AUTH_AUDIENCE: audience = 'holdfast' } = config;
-  if (secret !== undefined) return { key: { secret }, algorithm: 'HS256', issuer, audience, roleClaim };
-  if (jwksUrl !== undefined) return { key: { jwksUrl }, algorithm: AUTH_ALGORITHM ?? 'RS256', issuer, audience, roleClaim };
+  const rules = { issuer, audience, roleClaim, ageMaxSeconds: config.AUTH_TOKEN_AGE_MAX_SECONDS };
+  if (secret !== undefined) return { key: { secret }, algorithm: 'HS256', ...rules };
+  if (jwksUrl !== undefined) return { key: { jwksUrl }, algorithm: AUTH_ALGORITHM ?? 'RS256', ...rules };
   return undefined;
 }

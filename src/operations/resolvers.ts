@@ -2,6 +2,7 @@ import DataLoader from 'dataloader';
 import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 
 import { Allow, PageArgs, pageOf } from '../graphql';
+import { type Caller } from '../identity';
 import { type RequestContext } from '../observability';
 import { type OperationsContext } from './context';
 import {
@@ -59,8 +60,9 @@ export class DeadLetterResolver {
   })
   async replayDeadLetters(
     @Arg('input', () => SettleDeadLettersInput, { description: 'Which, by whom and why.' }) input: SettleDeadLettersInput,
+    @Ctx() { caller }: RequestContext,
   ) {
-    return toSettleResult(await this.operations.replay(input));
+    return toSettleResult(await this.operations.replay(input, nameOf(caller)));
   }
 
   @Allow('operators')
@@ -69,8 +71,9 @@ export class DeadLetterResolver {
   })
   async discardDeadLetters(
     @Arg('input', () => SettleDeadLettersInput, { description: 'Which, by whom and why.' }) input: SettleDeadLettersInput,
+    @Ctx() { caller }: RequestContext,
   ) {
-    return toSettleResult(await this.operations.discard(input));
+    return toSettleResult(await this.operations.discard(input, nameOf(caller)));
   }
 
   @FieldResolver(() => DeadLetterBody, {
@@ -112,6 +115,10 @@ export class DeadLetterResolver {
 interface Loaders {
   bodies: DataLoader<DeadLetter, DeadLetterBody | null>;
   actions: DataLoader<string, DeadLetterAction[]>;
+}
+
+function nameOf(caller: Caller | undefined): string | undefined {
+  return caller?.role === 'customer' ? caller.customerId : caller?.name;
 }
 
 /** NUL stands in no kept text, and the database refuses it. */

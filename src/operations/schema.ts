@@ -107,8 +107,14 @@ export class DeadLetterAction {
   @Field(() => DeadLetterActionKind, { description: 'What was done.' })
   action!: string;
 
-  @Field(() => String, { description: 'Who did it.' })
+  @Field(() => String, { description: 'Who did it, as they said.' })
   actor!: string;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Whose token was shown, whatever name they gave; null for what was done before this was noted.',
+  })
+  caller!: string | null;
 
   @Field(() => String, { description: 'Why.' })
   reason!: string;

@@ -34,7 +34,7 @@ async function changeNoted(
   database: Database,
   action: 'REPLAY' | 'DISCARD',
   ids: string[],
-  { actor, reason }: Settler,
+  { actor, caller, reason }: Settler,
   change: Sql,
 ): Promise<Set<string>> {
   if (ids.length === 0) return new Set();
@@ -46,8 +46,8 @@ async function changeNoted(
     ), changed AS (
       UPDATE operations.dead_letters AS letter SET ${change} FROM open WHERE letter.id = open.id RETURNING letter.id
     ), noted AS (
-      INSERT INTO operations.dead_letter_actions (dead_letter_id, action, actor, reason)
-      SELECT id, ${action}::operations.dead_letter_action_kind, ${actor}, ${reason} FROM changed
+      INSERT INTO operations.dead_letter_actions (dead_letter_id, action, actor, caller, reason)
+      SELECT id, ${action}::operations.dead_letter_action_kind, ${actor}, ${caller ?? null}, ${reason} FROM changed
     )
     SELECT id FROM changed`;
   return new Set(rows.map(({ id }) => id));

@@ -55,7 +55,10 @@ export type SettleResult =
 
 /** Who settles, and why: it stands in the letter and in its actions. */
 export interface Settler {
+  /** As typed. */
   actor: string;
+  /** As the token says; undefined where none was shown, as within the process. */
+  caller?: string;
   reason: string;
 }
 
@@ -63,7 +66,7 @@ type Work = (letters: DeadLetterView[], settler: Settler) => Promise<SettledLett
 
 /** What replaying and discarding have in common: the input is checked, the letters are found, then looked at or settled. */
 export function settling(database: Database, { settle, preview }: { settle: Work; preview: Work }) {
-  return async (input: SettleInput): Promise<SettleResult> => {
+  return async (input: SettleInput, caller?: string): Promise<SettleResult> => {
     const parsed = settleSchema.safeParse(input);
     if (!parsed.success) {
       const fields = parsed.error.issues.map(({ path, code, message }) => ({ path: path.join('.'), code, message }));
@@ -76,7 +79,7 @@ export function settling(database: Database, { settle, preview }: { settle: Work
     const unknown = ids?.find((id) => !found.some((letter) => letter.id === id.toLowerCase()));
     if (unknown !== undefined) return { type: 'unknown-dead-letter', id: unknown };
     const page = ids ? found : found.slice(0, first);
-    const letters = await (dryRun ? preview : settle)(page, { actor, reason });
+    const letters = await (dryRun ? preview : settle)(page, { actor, caller, reason });
     return { type: 'done', dryRun, letters, endCursor: page.at(-1)?.id ?? null, hasMore: found.length > page.length };
   };
 }

@@ -77,6 +77,24 @@ describe('a token that is not good (S2.21)', () => {
   });
 });
 
+describe('a token may be as old as is configured', () => {
+  const hour = { ...settings, ageMaxSeconds: 3_600 };
+  it('counts from its `iat`, whatever end it has, also when it was checked before', async () => {
+    let now = Date.now();
+    const identity = createIdentity({ ...hour, now: () => now });
+    const token = await signed({ iat: seconds(), exp: seconds() + 1_000_000 });
+    expect(await identity.callerOf(token)).toMatchObject({ until: Math.floor(now / 1_000) * 1_000 + 3_600_000 });
+    now += 3_590_000;
+    expect(await identity.callerOf(token)).toMatchObject({ customerId: 'CUST-1' });
+    now += 20_000;
+    await expect(async () => identity.callerOf(token)).rejects.toThrow('expired');
+  });
+
+  it('must say when it was signed', async () => {
+    await expect(async () => createIdentity(hour).callerOf(await signed())).rejects.toThrow('`iat`');
+  });
+});
+
 describe('what was checked once', () => {
   it('is known at once, until it expires', async () => {
     let now = Date.now();

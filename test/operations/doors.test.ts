@@ -44,13 +44,14 @@ describe.each(brokers)('the doors to the dead letters, broker %s', (name, open) 
       await settle('discard', { ids: [id], ...by });
       const query = `query ($id: ID!) { deadLetter(id: $id) { queue reason type aggregateId bodySize timesDied diedAt
         headers { name value } body { encoding content } settledBy settledBecause
-        actions { action actor reason at } } }`;
+        actions { action actor caller reason at } } }`;
       const { deadLetter } = await house.ask<{ deadLetter: Record<string, unknown> }>(query, { id });
       const body = JSON.stringify({ event: 'OrderFulfilled', order_id: orderId });
       expect(deadLetter).toMatchObject({
         ...{ queue: queues.orderFulfilled, type: 'OrderFulfilled', aggregateId: orderId, bodySize: body.length, timesDied: 1 },
         ...{ headers: [], body: { encoding: 'UTF8', content: body }, settledBy: 'mira', settledBecause: 'ticket 7' },
-        actions: [{ action: 'DISCARD', actor: 'mira', reason: 'ticket 7' }],
+        // Whatever name was typed, the token says who it was.
+        actions: [{ action: 'DISCARD', actor: 'mira', caller: 'test', reason: 'ticket 7' }],
       });
       expect(await house.ask(query, { id: uuidv7() })).toEqual({ deadLetter: null });
       expect(await house.ask(query, { id: 'no such id' })).toEqual({ deadLetter: null });
@@ -159,7 +160,7 @@ describe.each(brokers)('the doors to the dead letters, broker %s', (name, open) 
         return reservation?.status === 'COMMITTED';
       });
       expect((await run('replay', id, ...by)).stdout).toMatch(/1 already\./);
-      expect((await run('show', id)).stdout).toMatch(/replay by mira: the order is there now/);
+      expect((await run('show', id)).stdout).toMatch(/replay by mira \(token of mira\): the order is there now/);
     });
 
     it('discards by what they died of', async () => {
