@@ -2,6 +2,7 @@ import { type Database } from '../database';
 import { type Outbox } from '../messaging';
 import { adjustStockUseCase, setStockUseCase } from './changeStock';
 import { inventoryAtOnce, inventoryHandlers } from './handlers';
+import { listProducts, type ProductListing } from './listProducts';
 import { createProductUseCase, updateProductUseCase } from './manageProducts';
 import {
   checkStock,
@@ -10,7 +11,6 @@ import {
   findProductIds,
   findProductIdsByName,
   listMovements,
-  listProducts,
   type CheckStock,
   type ProductKey,
 } from './readProducts';
@@ -37,8 +37,7 @@ export function createInventory(options: InventoryOptions) {
     setStock,
     checkStock: check,
     product: (key: ProductKey) => findProduct(database, key),
-    products: (filter: { active?: boolean | null }, first: number, after?: number) =>
-      listProducts(database, filter, first, after),
+    products: (wanted: ProductListing, first: number, after?: string) => listProducts(database, wanted, first, after),
     movements: (productId: number, first: number, after?: bigint) => listMovements(database, productId, first, after),
     violations: () => countViolations(database),
     productIdsBySku: rememberingSkus(database),

@@ -44,9 +44,9 @@ async function list(inventory: InventoryContext, { pageSize, pageToken }: ListPr
   return { products: page.map(toProduct), nextPageToken: found.length > size ? String(page.at(-1)!.id) : '' };
 }
 
-function afterOf(pageToken: string): number | undefined {
+function afterOf(pageToken: string): string | undefined {
   if (pageToken === '') return undefined;
-  if (/^\d{1,10}$/.test(pageToken) && Number(pageToken) <= INT_MAX) return Number(pageToken);
+  if (/^\d{1,10}$/.test(pageToken) && Number(pageToken) <= INT_MAX) return pageToken;
   throw invalidArgument([{ path: 'pageToken', code: 'invalid', message: 'must be the next_page_token of an answer' }]);
 }
 

@@ -56,22 +56,6 @@ export async function findProductIdsByName(database: Database, names: string[]):
   return new Map(rows.map(({ name, ids }) => [name, ids]));
 }
 
-/** A page of products by id, after the product with id `after`. */
-export async function listProducts(
-  database: ProductReader,
-  filter: { active?: boolean | null },
-  first: number,
-  after?: number,
-): Promise<ProductView[]> {
-  const rows = await database.product.findMany({
-    where: { ...(filter.active == null ? {} : { active: filter.active }), ...(after === undefined ? {} : { id: { gt: after } }) },
-    orderBy: { id: 'asc' },
-    take: first,
-    include: { stock: true },
-  });
-  return rows.map(toView);
-}
-
 /** Who is asked may be another process: the correlation id goes along. */
 export type CheckStock = (lines: WishedLine[], correlationId: string) => Promise<CheckedLine[]>;
 
@@ -110,11 +94,11 @@ export async function countViolations(database: Database): Promise<{ negative: n
 }
 
 /** The pool or a transaction: reading is the same in both. */
-type ProductReader = Pick<Database, 'product'>;
+export type ProductReader = Pick<Database, 'product'>;
 
 type Row = Prisma.ProductGetPayload<{ include: { stock: true } }>;
 
-function toView(row: Row): ProductView {
+export function toView(row: Row): ProductView {
   const { id, sku, name, currency, active, createdAt } = row;
   const { onHand, reserved, updatedAt } = row.stock ?? { onHand: 0, reserved: 0, updatedAt: row.updatedAt };
   return {

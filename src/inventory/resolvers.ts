@@ -1,9 +1,9 @@
 import { Arg, Args, Ctx, FieldResolver, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 
-import { INT_MAX } from '../contracts';
 import { Allow, badInput, cursorBigInt, PageArgs, pageOf, ValidationError } from '../graphql';
 import { type RequestContext } from '../observability';
 import { type InventoryContext } from './context';
+import { keyOfProduct } from './listProducts';
 import { type CheckStock, type ProductKey } from './readProducts';
 import {
   AdjustStockInput,
@@ -12,6 +12,7 @@ import {
   MovementConnection,
   Product,
   ProductConnection,
+  ProductFilterArgs,
   ProductResultUnion,
   SetStockInput,
   StockAvailability,
@@ -49,17 +50,15 @@ export class ProductResolver {
   }
 
   @Allow('anyone')
-  @Query(() => ProductConnection, { description: 'Products, by id.' })
+  @Query(() => ProductConnection, { description: 'Products, by id unless asked otherwise.' })
   products(
     @Args(() => PageArgs) page: PageArgs,
-    @Arg('active', () => Boolean, { nullable: true, description: 'Only those that are for sale, or are not.' })
-    active?: boolean | null,
+    @Args(() => ProductFilterArgs) filter: ProductFilterArgs,
   ): Promise<ProductConnection> {
-    const read = (first: number, after?: string) => this.inventory.products({ active }, first, cursorNumber(after));
     return pageOf(
       page,
-      read,
-      (product) => String(product.id),
+      (first, after) => this.inventory.products(filter, first, after),
+      (product) => keyOfProduct(product, filter.sort),
       (product) => Product.of(product),
     );
   }
@@ -150,9 +149,4 @@ function oneOf(): ValidationError {
   return ValidationError.of([
     { path: 'input', code: 'one_of', message: 'must name its product by productId or by sku, and not by both' },
   ]);
-}
-
-/** A cursor that was tampered with leads nowhere, not into an error of the database. */
-function cursorNumber(cursor: string | undefined): number | undefined {
-  return cursor === undefined ? undefined : Math.min(INT_MAX, Number(/^\d{1,10}$/.exec(cursor)?.[0] ?? INT_MAX));
 }

@@ -31,7 +31,7 @@ function productsEndpoint(inventory: InventoryContext): Endpoint<{ first: number
     answers: { 200: { description: 'The products.', schema: products, headers: { link: 'The next page, if there is one.' } } },
     refusals: { 422: 'A parameter is out of its range.' },
     async answer({ parameters: { first, after } }) {
-      const found = await inventory.products({ active: true }, first + 1, after);
+      const found = await inventory.products({ active: true }, first + 1, after?.toString());
       const page = found.slice(0, first);
       const next = found.length > first && `</products?first=${first}&after=${page.at(-1)!.id}>; rel="next"`;
       const entries = page.map(({ id, name, sku, available }) => [id, { name, sku, stock: available }] as const);

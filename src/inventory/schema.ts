@@ -1,4 +1,4 @@
-import { createUnionType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { ArgsType, createUnionType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 
 import { type CheckedLine } from '../contracts';
 import { Connection, Edge, ErrorCode, ErrorResult, Money, Timestamp, ValidationError } from '../graphql';
@@ -51,6 +51,38 @@ registerEnumType(MovementKind, {
     REPAIR: { description: 'A correction by reconcile.' },
   },
 });
+
+export enum ProductSort {
+  ID = 'ID',
+  SKU = 'SKU',
+  NAME = 'NAME',
+}
+
+registerEnumType(ProductSort, {
+  name: 'ProductSort',
+  description: 'In what order products are listed.',
+  valuesConfig: {
+    ID: { description: 'By id: what was created first comes first.' },
+    SKU: { description: 'By sku.' },
+    NAME: { description: 'By name, and by id where names are the same.' },
+  },
+});
+
+/** Which products are listed, and how. */
+@ArgsType()
+export class ProductFilterArgs {
+  @Field(() => Boolean, { nullable: true, description: 'Only those that are for sale, or are not.' })
+  active?: boolean | null;
+
+  @Field(() => Boolean, { nullable: true, description: 'Only those of which something can be ordered this moment, or nothing.' })
+  inStock?: boolean | null;
+
+  @Field(() => String, { nullable: true, description: 'Only those with this in their sku or name, whatever the case.' })
+  search?: string | null;
+
+  @Field(() => ProductSort, { defaultValue: ProductSort.ID, description: 'In what order.' })
+  sort!: ProductSort;
+}
 
 @ObjectType({ description: 'A product and its stock. available = onHand − reserved, always.' })
 export class Product {

@@ -2,6 +2,7 @@ import { queues } from '../contracts';
 import { type Database } from '../database';
 import { type Decide, type Handlers, type Outbox } from '../messaging';
 import { type Logger, type Metrics } from '../observability';
+import { awaitDecisionUseCase } from './awaitDecision';
 import { type ChangeOutcome } from './changeOrders';
 import { cancelOrderUseCase, fulfilOrderUseCase } from './closeOrder';
 import { createOrderUseCase, type CreateOrderOptions } from './createOrder';
@@ -52,6 +53,7 @@ export function createOrders(options: OrdersOptions) {
     timelines: (ids: string[]) => readTimelines(database, ids),
     amendments: (ids: string[]) => latestAmendments(database, ids),
     watch: watchOrderUseCase({ database, watch }),
+    awaitDecision: awaitDecisionUseCase({ database, watch }),
     pending: () => pendingOrders(database),
     /** What places and decides orders, by queue. */
     handlers: {

@@ -1,4 +1,4 @@
-import { type Database, type OrderModel } from '../database';
+import { type Database, type OrderModel, type Prisma } from '../database';
 import { type PaymentMethod, type RejectedLine } from '../contracts';
 import { type CancellationReason, type OrderStatus } from './order';
 
@@ -30,6 +30,9 @@ export interface TimelineEntry {
 export interface OrderFilter {
   customerId?: string | null;
   status?: OrderStatus | null;
+  createdFrom?: Date | null;
+  createdBefore?: Date | null;
+  sort?: 'NEWEST_FIRST' | 'OLDEST_FIRST';
   /** The customer who asks: there are no orders but its own. */
   owner?: string;
 }
@@ -45,20 +48,40 @@ export async function findOrders(database: Pick<Database, 'order'>, ids: string[
   return ids.flatMap((id) => views.get(id) ?? []);
 }
 
-/** A page of orders, newest first, after the order with id `after`. The id sorts by time, so it is the cursor too. */
+/** A page of orders, newest first unless asked otherwise, after the order with id `after`. The id sorts by time, so it is the cursor too. */
 export async function listOrders(database: Database, filter: OrderFilter, first: number, after?: string): Promise<OrderView[]> {
+  const isOldestFirst = filter.sort === 'OLDEST_FIRST';
   const rows = await database.order.findMany({
-    where: {
-      ...(filter.customerId == null ? {} : { customerId: filter.customerId }),
-      ...(filter.owner === undefined ? {} : { AND: { customerId: filter.owner } }),
-      ...(filter.status == null ? {} : { status: filter.status }),
-      ...(after ? { id: { lt: after } } : {}),
-    },
-    orderBy: { id: 'desc' },
+    where: { AND: [...conditionsOf(filter), after === undefined ? {} : { id: isOldestFirst ? { gt: after } : { lt: after } }] },
+    orderBy: { id: isOldestFirst ? 'asc' : 'desc' },
     take: first,
     include: { items: { orderBy: { productId: 'asc' } } },
   });
   return rows.map(toView);
+}
+
+/** Who filters by a customer and is one sees what fits both. Times are asked of the ids too, which have an index and the times nearly. */
+function conditionsOf({ customerId, owner, status, createdFrom, createdBefore }: OrderFilter): Prisma.OrderWhereInput[] {
+  return [
+    customerId == null ? {} : { customerId },
+    owner === undefined ? {} : { customerId: owner },
+    status == null ? {} : { status },
+    createdFrom == null ? {} : { createdAt: { gte: createdFrom }, id: { gt: idAt(createdFrom.getTime() - CLOCKS_APART_MS) } },
+    createdBefore == null
+      ? {}
+      : { createdAt: { lt: createdBefore }, id: { lt: idAt(createdBefore.getTime() + CLOCKS_APART_MS) } },
+  ];
+}
+
+/** How far the clock that ids are made by and the database's, which says when an order was placed, may be apart. */
+const CLOCKS_APART_MS = 3_600_000;
+
+/** What ids that were made then begin with: `ORD-` and the 48 bits of time of a UUIDv7 (RFC 9562). */
+function idAt(ms: number): string {
+  const time = Math.min(Math.max(ms, 0), 2 ** 48 - 1)
+    .toString(16)
+    .padStart(12, '0');
+  return `ORD-${time.slice(0, 8)}-${time.slice(8)}`;
 }
 
 /** The lives of these orders, each step in its order. */

@@ -1,10 +1,11 @@
 import DataLoader from 'dataloader';
-import { Arg, Args, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 
 import { Allow, badInput, PageArgs, pageOf } from '../graphql';
 import { demandOwn, ownerOf } from '../identity';
 import { type RequestContext } from '../observability';
 import { Amendment, UpdateOrderInput } from './amendmentSchema';
+import { DECISION_WAIT_MAX_MS } from './awaitDecision';
 import { type CloseOrderResult } from './closeOrder';
 import { type OrdersContext } from './context';
 import {
@@ -13,7 +14,7 @@ import {
   CreateOrderResultUnion,
   Order,
   OrderConnection,
-  OrderStatus,
+  OrderFilterArgs,
   TimelineStep,
   toCloseOrderError,
   toCreateOrderResult,
@@ -40,15 +41,14 @@ export class OrderResolver {
   }
 
   @Allow('known')
-  @Query(() => OrderConnection, { name: 'orders', description: 'Orders, newest first.' })
+  @Query(() => OrderConnection, { name: 'orders', description: 'Orders, newest first unless asked otherwise.' })
   listOrders(
     @Args(() => PageArgs) page: PageArgs,
+    @Args(() => OrderFilterArgs) filter: OrderFilterArgs,
     @Ctx() { caller }: RequestContext,
-    @Arg('customerId', () => String, { nullable: true, description: 'Only of this customer.' }) customerId?: string | null,
-    @Arg('status', () => OrderStatus, { nullable: true, description: 'Only in this status.' }) status?: OrderStatus | null,
   ): Promise<OrderConnection> {
     const owner = ownerOf(caller);
-    const read = (first: number, after?: string) => this.orders.list({ customerId, status, owner }, first, after);
+    const read = (first: number, after?: string) => this.orders.list({ ...filter, owner }, first, after);
     return pageOf(
       page,
       read,
@@ -64,10 +64,19 @@ export class OrderResolver {
   async createOrder(
     @Arg('input', () => CreateOrderInput, { description: 'What to order, and for whom.' }) input: CreateOrderInput,
     @Ctx() context: RequestContext,
+    @Arg('waitFor', () => Int, {
+      nullable: true,
+      description: `For how many milliseconds to wait for the decision, up to ${DECISION_WAIT_MAX_MS}: then the answer is CONFIRMED or CANCELLED where it was decided in time, and PENDING or RESERVED otherwise. Nothing unless given.`,
+    })
+    waitFor?: number | null,
   ) {
+    const waitMs = waitFor ?? 0;
+    if (waitMs < 0 || waitMs > DECISION_WAIT_MAX_MS)
+      throw badInput('waitFor', `waitFor is in milliseconds, 0 to ${DECISION_WAIT_MAX_MS}, not ${waitMs}.`);
     const withKey = { ...input, idempotencyKey: input.idempotencyKey ?? context.idempotencyKey };
     const [result] = await this.place([withKey], context);
-    return result!;
+    if (waitMs === 0 || result!.type !== 'placed') return toCreateOrderResult(result!);
+    return toCreateOrderResult({ ...result!, order: await this.orders.awaitDecision(result!.order, waitMs) });
   }
 
   @Allow('known')
@@ -86,7 +95,7 @@ export class OrderResolver {
     const { idempotencyKey: header } = context;
     const keyOf = (index: number) => (header === undefined ? undefined : `${header}#${index}`);
     const withKeys = inputs.map((input, index) => ({ ...input, idempotencyKey: input.idempotencyKey ?? keyOf(index) }));
-    return this.place(withKeys, context);
+    return (await this.place(withKeys, context)).map(toCreateOrderResult);
   }
 
   @Allow('known')
@@ -140,8 +149,7 @@ export class OrderResolver {
 
   private async place(inputs: CreateOrderInput[], { correlationId, caller }: RequestContext) {
     for (const { customerId } of inputs) demandOwn(caller, customerId);
-    const results = await this.orders.place(inputs, correlationId);
-    return results.map(toCreateOrderResult);
+    return this.orders.place(inputs, correlationId);
   }
 
   private async closed(result: CloseOrderResult, verb: string) {

@@ -1,4 +1,4 @@
-import { createUnionType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { ArgsType, createUnionType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 
 import { statusInWords } from '../contracts';
 import { Connection, Edge, ErrorCode, ErrorResult, Money, Timestamp, ValidationError } from '../graphql';
@@ -46,6 +46,39 @@ registerEnumType(PaymentMethod, {
     },
   },
 });
+
+export enum OrderSort {
+  NEWEST_FIRST = 'NEWEST_FIRST',
+  OLDEST_FIRST = 'OLDEST_FIRST',
+}
+
+registerEnumType(OrderSort, {
+  name: 'OrderSort',
+  description: 'In what order orders are listed.',
+  valuesConfig: {
+    NEWEST_FIRST: { description: 'What was placed last comes first.' },
+    OLDEST_FIRST: { description: 'What was placed first comes first.' },
+  },
+});
+
+/** Which orders are listed, and how. */
+@ArgsType()
+export class OrderFilterArgs {
+  @Field(() => String, { nullable: true, description: 'Only of this customer.' })
+  customerId?: string | null;
+
+  @Field(() => OrderStatus, { nullable: true, description: 'Only in this status.' })
+  status?: OrderStatus | null;
+
+  @Field(() => Timestamp, { nullable: true, description: 'Only those placed at this moment or later.' })
+  createdFrom?: Date | null;
+
+  @Field(() => Timestamp, { nullable: true, description: 'Only those placed before this moment.' })
+  createdBefore?: Date | null;
+
+  @Field(() => OrderSort, { defaultValue: OrderSort.NEWEST_FIRST, description: 'In what order.' })
+  sort!: OrderSort;
+}
 
 @ObjectType({ description: 'One line of an order.' })
 export class OrderItem {
