@@ -29,10 +29,15 @@ export function createPulse({ broker, newId, log }: PulseOptions): Pulse {
       // A listener of its own, so that the same function may follow twice.
       const follower = () => onBeat();
       followers.add(follower);
-      listening ??= listen().finally(() => (listening = undefined));
+      listening ??= listenOn().finally(() => (listening = undefined));
       return () => void followers.delete(follower);
     },
   };
+
+  /** Again, for who comes while the queue is closed, or cannot be had. */
+  async function listenOn() {
+    while (followers.size > 0 && broker.status().state !== 'closed') await listen();
+  }
 
   async function listen() {
     try {
@@ -49,8 +54,6 @@ export function createPulse({ broker, newId, log }: PulseOptions): Pulse {
       log.warn({ err: error }, 'events are not heard of; the database is looked at from time to time');
       await pause(RETRY_MS);
     }
-    // Who came while the queue was closed, or could not be had.
-    if (followers.size > 0) await listen();
   }
 
   function beat(delivery: Delivery) {
