@@ -31,8 +31,8 @@ module.exports = {
     ),
     rule(
       'carriage-knows-no-context',
-      'messaging, database and observability carry; they never import a context, a door or the wiring.',
-      { path: '^src/(messaging|database|observability)/' },
+      'messaging, database, live and observability carry; they never import a context, a door or the wiring.',
+      { path: '^src/(messaging|database|live|observability)/' },
       { path: `^src/(${contexts}|gateway|roles|main)` },
     ),
     rule(
@@ -82,6 +82,12 @@ module.exports = {
       'Only gateway/ names the gRPC libraries; contexts speak of methods in the words of src/grpc.',
       { path: '^src/', pathNot: '^src/gateway/' },
       { path: 'node_modules/(@grpc|grpc-health-check|protobufjs)/' },
+    ),
+    rule(
+      'websockets-in-the-gateway',
+      'Only gateway/ names the libraries of subscriptions; contexts give what they follow as async generators.',
+      { path: '^src/', pathNot: '^src/gateway/' },
+      { path: 'node_modules/(ws|graphql-ws)/' },
     ),
     rule(
       'prisma-in-database',

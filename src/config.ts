@@ -62,6 +62,13 @@ export const configSchema = z.object({
   ORDER_LINES_MAX: count(100, 1, 900).describe('Lines of one order.'),
   ORDER_QUANTITY_MAX: count(100_000, 1, 100_000).describe('Units of one product in one order.'),
   BODY_LIMIT_KIB: count(100, 1, 10_240).describe('Size of one request body.'),
+  LIVE_CONNECTIONS_MAX: count(1_000, 1, 100_000).describe('Subscriptions: WebSocket connections to one gateway at a time.'),
+  LIVE_CONNECTIONS_PER_CUSTOMER_MAX: count(20, 1, 1_000).describe('And of these, of one customer.'),
+  LIVE_SUBSCRIPTIONS_MAX: count(20, 1, 1_000).describe('Subscriptions on one connection.'),
+  LIVE_INIT_TIMEOUT_SECONDS: count(5, 1, 60).describe('How long a connection may take to say who it is.'),
+  LIVE_KEEPALIVE_SECONDS: count(15, 1, 600).describe(
+    'A connection is asked this often whether anybody is there; one that has not answered by the next time is cut.',
+  ),
   COMMIT_BATCH_MAX: count(64, 1, 500).describe('Orders that share one commit at most.'),
   CONSUMER_BATCH_MAX: count(256, 1, 500).describe('Messages that share one transaction at most.'),
   INTAKE_MAX: count(256, 16, 10_000).describe('Embedded only: messages on their way before new orders wait.'),

@@ -2,9 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { ApolloServer, HeaderMap, type HTTPGraphQLRequest, type HTTPGraphQLResponse } from '@apollo/server';
+import {
+  ApolloServer,
+  type ApolloServerPlugin,
+  HeaderMap,
+  type HTTPGraphQLRequest,
+  type HTTPGraphQLResponse,
+} from '@apollo/server';
 import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
-import { GraphQLError, type GraphQLSchema } from 'graphql';
+import { GraphQLError, type GraphQLSchema, OperationTypeNode } from 'graphql';
 import { AccessDenied, type Identity } from '../identity';
 import { type Logger } from '../observability/logger';
 import { type Metrics } from '../observability/metrics';
@@ -72,10 +78,22 @@ function createApollo<Context extends RequestContext>(options: GraphqlOptions<Co
     plugins: [
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginCacheControlDisabled(),
-      ...[operationCost(), operationOutcome(metrics, log)],
+      ...[subscriptionsElsewhere, operationCost(), operationOutcome(metrics, log)],
     ],
   });
 }
+
+/** Apollo would carry out a subscription as if it were a query. */
+const subscriptionsElsewhere: ApolloServerPlugin = {
+  requestDidStart: () =>
+    Promise.resolve({
+      didResolveOperation: ({ operation }) => {
+        if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) return Promise.resolve();
+        const message = 'Subscriptions are told over WebSocket, at the same address, in the protocol graphql-transport-ws.';
+        return Promise.reject(new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } } }));
+      },
+    }),
+};
 
 /**
  * The facts travel in the context and its logger, not in AsyncLocalStorage: on Node 20 that would cost every promise of every

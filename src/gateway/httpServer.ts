@@ -1,5 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIPv6, Server as NetServer } from 'node:net';
+import { type Duplex } from 'node:stream';
 import { type Logger } from '../observability/logger';
 import { type Metrics } from '../observability/metrics';
 import { PortInUse } from './portInUse';
@@ -12,6 +13,9 @@ export type RouteHandler = (request: IncomingMessage, response: ServerResponse, 
 /** By path. A path that ends in `/` takes everything below it. */
 export type Routes = Readonly<Record<string, RouteHandler>>;
 
+/** Takes over the connection of a request that asks for a WebSocket. */
+export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
 export interface HttpServerOptions {
   /** 0 picks a free one. */
   port: number;
@@ -19,6 +23,8 @@ export interface HttpServerOptions {
   portVariable?: string;
   host: string;
   routes: Routes;
+  /** By path: where a WebSocket may be asked for. */
+  upgrades?: Readonly<Record<string, Upgrade>>;
   log: Logger;
   metrics: Metrics;
   /** How long `close` waits for requests that are under way. */
@@ -39,7 +45,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const underWay = new Set<ServerResponse>();
   const take = (request: IncomingMessage, response: ServerResponse) =>
     void answer({ options, server, underWay }, request, response);
-  const server = createServer({ ...timeouts }, take);
+  const server = createServer({ ...timeouts, IncomingMessage: requestsWith(options.upgrades ?? {}) }, take);
+  server.on('upgrade', (request, socket, head) => options.upgrades![pathOf(request.url ?? '/')]!(request, socket, head));
   // Without this listener Node invites every body; this way a route can refuse one before it is sent.
   server.on('checkContinue', take);
   await listen(server, { port, portVariable, host });
@@ -54,6 +61,26 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
 
 /** Keep-alive outlasts the usual 60 s of a load balancer, so that it is never us who closes a connection it is about to use. */
 const timeouts = { keepAliveTimeout: 65_000, headersTimeout: 10_000, requestTimeout: 15_000, connectionsCheckingInterval: 2_000 };
+
+/**
+ * Where nobody listens for upgrades Node answers such requests as it does others; where somebody does, it hands over all of them, and
+ * some clients ask for HTTP/2 in every request. So a request is one for an upgrade only where it asks for a WebSocket and there is one.
+ */
+function requestsWith(upgrades: NonNullable<HttpServerOptions['upgrades']>): typeof IncomingMessage {
+  return class Request extends IncomingMessage {
+    declare asked: boolean | null;
+
+    get upgrade(): boolean {
+      if (this.method === 'CONNECT') return this.asked === true;
+      const isWebSocket = this.headers.upgrade?.toLowerCase() === 'websocket';
+      return this.asked === true && isWebSocket && Object.hasOwn(upgrades, pathOf(this.url ?? '/'));
+    }
+
+    set upgrade(asked: boolean | null) {
+      this.asked = asked;
+    }
+  };
+}
 
 interface Serving {
   options: HttpServerOptions;
@@ -83,9 +110,13 @@ async function answer({ options, server, underWay }: Serving, request: IncomingM
 
 const unknownRoute = 'other';
 
-function routeOf(routes: Routes, url: string): string {
+function pathOf(url: string): string {
   const end = url.indexOf('?');
-  const path = end === -1 ? url : url.slice(0, end);
+  return end === -1 ? url : url.slice(0, end);
+}
+
+function routeOf(routes: Routes, url: string): string {
+  const path = pathOf(url);
   if (Object.hasOwn(routes, path)) return path;
   return Object.keys(routes).find((route) => route.endsWith('/') && path.startsWith(route)) ?? unknownRoute;
 }

@@ -5,6 +5,7 @@ export { errorCodes, type ErrorCode } from './graphqlErrors';
 export { readDetails as readGrpcDetails } from './grpcDetails';
 export { services as grpcServices, type GrpcServer, type GrpcServerOptions, startGrpcServer } from './grpcServer';
 export { type HttpServer, type HttpServerOptions, type RouteHandler, type Routes, startHttpServer } from './httpServer';
+export { createLiveDoor, type LiveDoor } from './live';
 export { playgroundRoutes, type PlaygroundOptions } from './playground';
 export { PortInUse } from './portInUse';
 export { probeRoutes } from './probes';

@@ -1,4 +1,4 @@
-/** What a first visitor finds in the editor: an order, and a look at what became of it. `{{key}}` becomes new with every page. */
+/** What a first visitor finds in the editor: an order, a look at what became of it, and the orders as they come. `{{key}}` becomes new with every page. */
 export const playgroundTabs = [
   {
     query: `# Press Run. The answer is PENDING at once;
@@ -49,6 +49,24 @@ query RecentOrders {
         toStatus
         at
       }
+    }
+  }
+}
+`,
+  },
+  {
+    query: `# Press Run, then place an order in the first tab:
+# each of its steps is shown here as it happens.
+subscription FollowOrders {
+  orderChanged {
+    cursor
+    step {
+      event
+      at
+    }
+    order {
+      id
+      status
     }
   }
 }

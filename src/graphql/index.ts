@@ -6,3 +6,4 @@ export { badInput, Connection, cursorBigInt, cursorOf, Edge, pageOf, PageArgs, r
 export { ErrorCode, ErrorResult, FieldProblem, ValidationError } from './errors';
 export { Money } from './money';
 export { SafeInt, Timestamp } from './scalars';
+export { afterOf, followed, newsCursor, noPubSub, positionsIn, resolverIn, withResolvers } from './subscriptions';

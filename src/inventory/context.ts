@@ -1,6 +1,9 @@
 import { type Database } from '../database';
+import { type Pulse } from '../live';
 import { type Outbox } from '../messaging';
+import { type Logger } from '../observability';
 import { adjustStockUseCase, setStockUseCase } from './changeStock';
+import { followStockUseCase } from './followStock';
 import { inventoryAtOnce, inventoryHandlers } from './handlers';
 import { listProducts, type ProductListing } from './listProducts';
 import { createProductUseCase, updateProductUseCase } from './manageProducts';
@@ -21,6 +24,9 @@ export interface InventoryOptions {
   outbox: Outbox;
   currency: string;
   newId: () => string;
+  /** What followers of the stock are woken by. */
+  pulse?: Pulse;
+  log?: Logger;
 }
 
 /** The inventory context: its use cases, and what it does about messages. */
@@ -29,6 +35,7 @@ export type InventoryContext = ReturnType<typeof createInventory>;
 export function createInventory(options: InventoryOptions) {
   const { database } = options;
   const setStock = setStockUseCase(options);
+  const following = followStockUseCase(options);
   const check: CheckStock = (lines) => checkStock(database, lines);
   return {
     createProduct: createProductUseCase(options),
@@ -39,6 +46,8 @@ export function createInventory(options: InventoryOptions) {
     product: (key: ProductKey) => findProduct(database, key),
     products: (wanted: ProductListing, first: number, after?: string) => listProducts(database, wanted, first, after),
     movements: (productId: number, first: number, after?: bigint) => listMovements(database, productId, first, after),
+    follow: following.news,
+    followMovements: following.movements,
     violations: () => countViolations(database),
     productIdsBySku: rememberingSkus(database),
     productIdsByName: (names: string[]) => findProductIdsByName(database, names),

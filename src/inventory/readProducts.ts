@@ -37,6 +37,12 @@ export async function findProduct(database: ProductReader, key: ProductKey): Pro
   return row && toView(row);
 }
 
+/** Products by their ids; unknown ones are left out. */
+export async function findProducts(database: ProductReader, ids: number[]): Promise<Map<number, ProductView>> {
+  const rows = await database.product.findMany({ where: { id: { in: ids } }, include: { stock: true } });
+  return new Map(rows.map((row) => [row.id, toView(row)]));
+}
+
 /** The ids of these skus; unknown skus are left out. A sku never changes its product, so callers may remember the answer. */
 export async function findProductIds(database: ProductReader, skus: string[]): Promise<Map<string, number>> {
   const rows = await database.product.findMany({ where: { sku: { in: skus } }, select: { id: true, sku: true } });

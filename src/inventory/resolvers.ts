@@ -1,6 +1,6 @@
-import { Arg, Args, Ctx, FieldResolver, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Args, Ctx, FieldResolver, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
 
-import { Allow, badInput, cursorBigInt, PageArgs, pageOf, ValidationError } from '../graphql';
+import { afterOf, Allow, badInput, cursorBigInt, followed, PageArgs, pageOf, resolverIn, ValidationError } from '../graphql';
 import { type RequestContext } from '../observability';
 import { type InventoryContext } from './context';
 import { keyOfProduct } from './listProducts';
@@ -16,6 +16,8 @@ import {
   ProductResultUnion,
   SetStockInput,
   StockAvailability,
+  StockChange,
+  StockChangedArgs,
   StockResultUnion,
   toProductResult,
   toStockResult,
@@ -124,6 +126,27 @@ export class ProductResolver {
   ) {
     const product = keyOf(input);
     return product ? toStockResult(await this.inventory.setStock({ ...input, product }, correlationId)) : oneOf();
+  }
+
+  @Allow('known')
+  @Subscription(() => StockChange, {
+    description: 'The stock of products, at once and whenever it has moved, whichever process moves it.',
+    subscribe: ({ args, context, info }) =>
+      resolverIn(ProductResolver, info).follow(args as StockChangedArgs, context as RequestContext),
+  })
+  stockChanged(@Args(() => StockChangedArgs) { skus }: StockChangedArgs, @Root() change: StockChange): StockChange {
+    if (!skus.includes(change.product.sku)) throw new Error(`Who follows other products was told of ${change.product.sku}.`);
+    return change;
+  }
+
+  async *follow({ skus, after }: StockChangedArgs, { signal }: RequestContext): AsyncGenerator<StockChange> {
+    if (skus.length < 1 || skus.length > PRODUCTS_ASKED_MAX)
+      throw badInput('skus', `skus must name 1 to ${PRODUCTS_ASKED_MAX} products.`);
+    const ids = await this.inventory.productIdsBySku(skus);
+    const unknown = skus.find((sku) => !ids.has(sku));
+    if (unknown !== undefined) throw badInput('skus', `There is no product ${JSON.stringify(unknown.slice(0, 64))}.`);
+    const news = this.inventory.follow([...new Set(ids.values())], { after: afterOf('movement', after), signal: signal! });
+    yield* followed(news, (one) => StockChange.of(one));
   }
 
   @Allow('staff')

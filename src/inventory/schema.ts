@@ -1,8 +1,9 @@
 import { ArgsType, createUnionType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 
 import { type CheckedLine } from '../contracts';
-import { Connection, Edge, ErrorCode, ErrorResult, Money, Timestamp, ValidationError } from '../graphql';
+import { Connection, Edge, ErrorCode, ErrorResult, Money, newsCursor, Timestamp, ValidationError } from '../graphql';
 import { type ChangeStockResult, type StockChangeNote } from './changeStock';
+import { type StockNews } from './followStock';
 import { type ManageProductResult } from './manageProducts';
 import { type MovementView, type ProductKey, type ProductView } from './readProducts';
 
@@ -151,6 +152,36 @@ export class Movement {
   static of(view: MovementView): Movement {
     return Object.assign(new Movement(), view, { id: String(view.id) });
   }
+}
+
+@ObjectType({ description: 'That the stock of a product has moved, told to who follows it.' })
+export class StockChange {
+  @Field(() => String, { description: 'Give the last one as `after` to go on from here, at whichever gateway.' })
+  cursor!: string;
+
+  @Field(() => Product, {
+    description: 'The product with its stock as it is by now; what moved several times within moments is told once.',
+  })
+  product!: Product;
+
+  /** What belongs to products that are told of together is read together. */
+  together!: WeakRef<object>;
+
+  static of({ position, product, together }: StockNews): StockChange {
+    return Object.assign(new StockChange(), { cursor: newsCursor('movement', position), product: Product.of(product), together });
+  }
+}
+
+@ArgsType()
+export class StockChangedArgs {
+  @Field(() => [String], { description: 'The products, 1 to 100 of them.' })
+  skus!: string[];
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'The `cursor` that was had last. Without, the stock of each is told at once.',
+  })
+  after?: string | null;
 }
 
 @InputType({ description: 'A product to add.' })

@@ -48,8 +48,8 @@ export type QueueDeclaration =
   | { name: string; kind: 'bounded'; lengthMax: number }
   /** Durable and bounded, for questions that somebody waits with: what has waited for `ttlMs` is dropped, for nobody waits any more. */
   | { name: string; kind: 'requests'; lengthMax: number; ttlMs: number }
-  /** Belongs to this connection and ends with it. */
-  | { name: string; kind: 'temporary' };
+  /** Belongs to this connection and ends with it. With a `lengthMax` the oldest that nobody has been handed yet goes when it is full. */
+  | { name: string; kind: 'temporary'; lengthMax?: number };
 
 export interface Binding {
   exchange: string;

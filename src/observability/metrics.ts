@@ -23,6 +23,7 @@ export function createMetrics({ version = 'development', commit = 'unknown', col
     ...messageMetrics(registry),
     ...rpcMetrics(registry),
     ...notificationMetrics(registry),
+    ...liveMetrics(registry),
   };
   const buildInfo = gauge(registry, 'holdfast_build_info', 'Always 1; the labels say what runs.', ['version', 'commit', 'node']);
   buildInfo.set({ version, commit, node: process.version }, 1);
@@ -187,6 +188,23 @@ function notificationMetrics(registry: Registry) {
       'For how long the one that is most overdue has been due: above a minute, more processes of the role are needed.',
       [],
     ),
+  };
+}
+
+function liveMetrics(registry: Registry) {
+  return {
+    liveConnections: gauge(registry, 'holdfast_live_connections', 'WebSocket connections that are open.', []),
+    liveConnectionsEnded: counter(
+      registry,
+      'holdfast_live_connections_ended_total',
+      'WebSocket connections that ended; why is the code of the close (1005: without one, 1006: lost), or refused for one too many.',
+      ['why'],
+    ),
+    liveSubscriptions: gauge(registry, 'holdfast_live_subscriptions', 'Subscriptions under way.', ['operation']),
+    liveEvents: counter(registry, 'holdfast_live_events_total', 'Events told to subscribers; outcome is ok or fault.', [
+      'operation',
+      'outcome',
+    ]),
   };
 }
 

@@ -12,4 +12,8 @@ export interface RequestContext {
   /** Who asks; undefined when no token was shown. */
   caller?: Caller;
   log: Logger;
+  /** Of a subscription: aborted when nobody listens any more. */
+  signal?: AbortSignal;
+  /** Of an event of a subscription: the same for all who hear of it at once, so that what belongs to it is read once for all of them. */
+  together?: object;
 }

@@ -1,11 +1,13 @@
 import { queues } from '../contracts';
 import { type Database } from '../database';
+import { type Pulse } from '../live';
 import { type Decide, type Handlers, type Outbox } from '../messaging';
 import { type Logger, type Metrics } from '../observability';
 import { awaitDecisionUseCase } from './awaitDecision';
 import { type ChangeOutcome } from './changeOrders';
 import { cancelOrderUseCase, fulfilOrderUseCase } from './closeOrder';
 import { createOrderUseCase, type CreateOrderOptions } from './createOrder';
+import { followOrdersUseCase } from './followOrders';
 import { paymentReplyHandlers, stockRepliesAtOnce, stockReplyHandlers } from './handlers';
 import { isDecided } from './order';
 import { newOrderHandlers } from './newOrders';
@@ -24,6 +26,8 @@ export interface OrdersOptions extends Omit<CreateOrderOptions, 'database' | 'ou
   outbox: Outbox;
   log: Logger;
   metrics: Metrics;
+  /** What followers of orders are woken by. */
+  pulse?: Pulse;
   watchdog: Pick<WatchdogOptions, 'intervalMs' | 'batchSizeMax' | 'queued'>;
   products: ProductNames;
 }
@@ -39,6 +43,8 @@ export function createOrders(options: OrdersOptions) {
   const create = createOrderUseCase(options);
   const newOrders = newOrderHandlers({ ...options, nameProducts: (wishes) => nameProducts(products, wishes) });
   const watch = createOrderWatch({ database, log, intervalMs: WATCH_INTERVAL_MS });
+  const following = followOrdersUseCase(options);
+  const watchOrder = watchOrderUseCase(following.news);
   const doors = {
     place: placeOrdersUseCase(create, products),
     update: updateOrderUseCase({ ...options, watch }),
@@ -52,8 +58,10 @@ export function createOrders(options: OrdersOptions) {
     list: (filter: OrderFilter, first: number, after?: string) => listOrders(database, filter, first, after),
     timelines: (ids: string[]) => readTimelines(database, ids),
     amendments: (ids: string[]) => latestAmendments(database, ids),
-    watch: watchOrderUseCase({ database, watch }),
-    awaitDecision: awaitDecisionUseCase({ database, watch }),
+    follow: following.news,
+    followSteps: following.steps,
+    watch: watchOrder,
+    awaitDecision: awaitDecisionUseCase(watchOrder),
     pending: () => pendingOrders(database),
     /** What places and decides orders, by queue. */
     handlers: {

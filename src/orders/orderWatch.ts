@@ -2,10 +2,8 @@ import { type Database } from '../database';
 import { type Logger } from '../observability';
 import { readMarks, type OrderMark } from './markRows';
 
-/** Tells of changes of orders to whoever waits for them in this process, whichever process makes them. */
+/** Tells of decisions on amendments to whoever waits for them in this process, whichever process decides. Changes of orders: `followOrders`. */
 export interface OrderWatch {
-  /** The version of the order once it is another than `seen`; undefined when `signal` is aborted before. */
-  nextVersion(orderId: string, seen: number | undefined, signal: AbortSignal): Promise<number | undefined>;
   /** Resolves when this amendment is decided, or `signal` is aborted. */
   untilDecided(orderId: string, amendment: number, signal: AbortSignal): Promise<void>;
 }
@@ -20,15 +18,13 @@ export interface OrderWatchOptions {
 /**
  * Looks at all orders that somebody waits for, with one query of primary keys each time. A waiter costs an entry here and nothing
  * else, so that a slow listener heaps nothing up: when it asks again, it gets what is true then. Events would tell sooner, and not in
- * a process that has no queue of its own.
+ * a process that has no queue of its own; and an amendment that was rejected changes no order.
  */
 export function createOrderWatch({ database, log, intervalMs }: OrderWatchOptions): OrderWatch {
   const waiters = new Set<Waiter>();
   let isLooking = false;
 
   return {
-    nextVersion: (orderId, seen, signal) =>
-      wait(orderId, ({ version }) => version !== seen, signal).then((mark) => mark?.version),
     untilDecided: (orderId, amendment, signal) =>
       wait(orderId, ({ underWay }) => underWay !== amendment, signal).then(() => undefined),
   };

@@ -19,6 +19,8 @@ export interface OrderView {
 
 /** One step of an order's life. */
 export interface TimelineEntry {
+  /** Where it stands among the steps of all orders. */
+  position: bigint;
   version: number;
   event: string;
   fromStatus: OrderStatus | null;
@@ -91,8 +93,8 @@ export async function readTimelines(database: Database, orderIds: string[]): Pro
     orderBy: [{ orderId: 'asc' }, { version: 'asc' }],
   });
   const timelines = new Map<string, TimelineEntry[]>(orderIds.map((id) => [id, []]));
-  for (const { orderId, version, event, fromStatus, toStatus, detail, at } of rows) {
-    timelines.get(orderId)?.push({ version, event, fromStatus, toStatus, detail, at });
+  for (const { orderId, position, version, event, fromStatus, toStatus, detail, at } of rows) {
+    timelines.get(orderId)?.push({ position, version, event, fromStatus, toStatus, detail, at });
   }
   return timelines;
 }

@@ -1,18 +1,21 @@
 import DataLoader from 'dataloader';
-import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Args, Ctx, FieldResolver, ID, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
 
-import { Allow, badInput, PageArgs, pageOf } from '../graphql';
+import { afterOf, Allow, badInput, followed, PageArgs, pageOf, resolverIn } from '../graphql';
 import { demandOwn, ownerOf } from '../identity';
 import { type RequestContext } from '../observability';
 import { Amendment, UpdateOrderInput } from './amendmentSchema';
 import { DECISION_WAIT_MAX_MS } from './awaitDecision';
 import { type CloseOrderResult } from './closeOrder';
 import { type OrdersContext } from './context';
+import { refusals } from './refusals';
 import {
   CloseOrderResultUnion,
   CreateOrderInput,
   CreateOrderResultUnion,
   Order,
+  OrderChange,
+  OrderChangedArgs,
   OrderConnection,
   OrderFilterArgs,
   TimelineStep,
@@ -133,9 +136,36 @@ export class OrderResolver {
     return this.closed(await this.orders.fulfil(orderId), 'fulfilled');
   }
 
+  @Allow('known')
+  @Subscription(() => OrderChange, {
+    description:
+      'Every step of an order, or of all orders that the caller may see, each once, as it happens and whichever process makes it.',
+    subscribe: ({ args, context, info }) =>
+      resolverIn(OrderResolver, info).follow(args as OrderChangedArgs, context as RequestContext),
+  })
+  orderChanged(
+    @Args(() => OrderChangedArgs) { id }: OrderChangedArgs,
+    @Root() change: OrderChange,
+    @Ctx() { caller }: RequestContext,
+  ): OrderChange {
+    // Asked again of every event, whatever found it.
+    demandOwn(caller, change.order.customerId);
+    if (id != null && id !== change.order.id) throw new Error(`Who follows ${id} was told of ${change.order.id}.`);
+    return change;
+  }
+
+  async *follow({ id, customerId, after }: OrderChangedArgs, { caller, signal }: RequestContext): AsyncGenerator<OrderChange> {
+    const filter = { orderId: id, customerId, owner: ownerOf(caller) };
+    const news = this.orders.follow(filter, { after: afterOf('step', after), signal: signal! });
+    yield* followed(news, (one) => OrderChange.of(one));
+    // What can be followed goes on until nobody listens any more.
+    if (!signal!.aborted) throw badInput('id', refusals.unknownOrder(String(id)));
+  }
+
   @FieldResolver(() => [TimelineStep], { description: 'What happened to it, step by step.' })
   async timeline(@Root() order: Order, @Ctx() context: RequestContext): Promise<TimelineStep[]> {
-    return (await this.timelines.of(context).load(order.id)) ?? [];
+    const entries = (await this.timelines.of(context).load(order.id)) ?? [];
+    return entries.map((entry) => TimelineStep.of(entry));
   }
 
   @FieldResolver(() => Amendment, {
@@ -162,18 +192,19 @@ export class OrderResolver {
   private readonly amendments = perRequest((ids) => this.orders.amendments(ids));
 }
 
-/** One query for all orders of a request, however many it lists. */
+/** One query for all orders of a request, however many it lists, and for all who hear of a change together. */
 function perRequest<Found>(read: (orderIds: string[]) => Promise<Map<string, Found>>) {
-  const loaders = new WeakMap<RequestContext, DataLoader<string, Found | undefined>>();
+  const loaders = new WeakMap<object, DataLoader<string, Found | undefined>>();
   return {
     of(context: RequestContext): DataLoader<string, Found | undefined> {
-      const known = loaders.get(context);
+      const key = context.together ?? context;
+      const known = loaders.get(key);
       if (known) return known;
       const loader = new DataLoader<string, Found | undefined>(async (ids) => {
         const found = await read([...ids]);
         return ids.map((id) => found.get(id));
       });
-      loaders.set(context, loader);
+      loaders.set(key, loader);
       return loader;
     },
   };

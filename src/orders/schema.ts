@@ -1,11 +1,12 @@
 import { ArgsType, createUnionType, Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 
 import { statusInWords } from '../contracts';
-import { Connection, Edge, ErrorCode, ErrorResult, Money, Timestamp, ValidationError } from '../graphql';
+import { Connection, Edge, ErrorCode, ErrorResult, Money, newsCursor, Timestamp, ValidationError } from '../graphql';
 import { UpdateRejectedError, UpdateRejection } from './amendmentSchema';
 import { type CloseOrderResult } from './closeOrder';
 import { type CreateOrderResult } from './createOrder';
-import { type OrderView } from './readOrders';
+import { type OrderNews } from './followOrders';
+import { type OrderView, type TimelineEntry } from './readOrders';
 import { refusals } from './refusals';
 import { CancellationReason, toRejectedLine } from './rejectionSchema';
 import { type UpdateOrderResult } from './updateOrder';
@@ -94,6 +95,11 @@ export class OrderItem {
 
 @ObjectType({ description: 'One step of the life of an order.' })
 export class TimelineStep {
+  @Field(() => String, {
+    description: 'Where it stands among the steps of all orders: give it as `after` to `orderChanged` to hear what came next.',
+  })
+  cursor!: string;
+
   @Field(() => Int, { description: 'The version of the order that this step made; the first is 1.' })
   version!: number;
 
@@ -114,6 +120,10 @@ export class TimelineStep {
 
   @Field(() => Timestamp, { description: "When, by the database's clock." })
   at!: Date;
+
+  static of({ position, ...same }: TimelineEntry): TimelineStep {
+    return Object.assign(new TimelineStep(), same, { cursor: newsCursor('step', position) });
+  }
 }
 
 @ObjectType({ description: 'An order. Once acknowledged it is never lost, and reaches a decision within its deadline.' })
@@ -167,6 +177,43 @@ export class Order {
 
 function moneyOrNull(minorUnits: number | null, currency: string): Money | null {
   return minorUnits === null ? null : Money.of(minorUnits, currency);
+}
+
+@ObjectType({ description: 'A step of the life of an order, told to who follows it.' })
+export class OrderChange {
+  @Field(() => String, { description: 'Give the last one as `after` to go on from here, at whichever gateway.' })
+  cursor!: string;
+
+  @Field(() => TimelineStep, { description: 'What happened. Each step is told once, and those of one order in their order.' })
+  step!: TimelineStep;
+
+  @Field(() => Order, {
+    description: 'The order as it is by now: when steps follow one another fast, it may be further than `step`.',
+  })
+  order!: Order;
+
+  /** What belongs to orders that are told of together is read together. */
+  together!: WeakRef<object>;
+
+  static of({ step, order, together }: OrderNews): OrderChange {
+    const told = TimelineStep.of(step);
+    return Object.assign(new OrderChange(), { cursor: told.cursor, step: told, order: Order.of(order), together });
+  }
+}
+
+@ArgsType()
+export class OrderChangedArgs {
+  @Field(() => ID, { nullable: true, description: 'Only this order. Without `after` it begins with its latest step.' })
+  id?: string | null;
+
+  @Field(() => String, { nullable: true, description: 'Only of this customer; a customer hears of its own alone.' })
+  customerId?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'The `cursor` that was had last: what came after it is told first. Without, from now.',
+  })
+  after?: string | null;
 }
 
 @InputType({ description: 'A line to order: a product by id or by sku, exactly one of the two, and how many.' })

@@ -1,21 +1,20 @@
-import { type Database } from '../database';
+import { type FollowOptions, type OrderNews } from './followOrders';
+import { type StepFilter } from './historyRows';
 import { isFinal } from './order';
-import { type OrderWatch } from './orderWatch';
-import { findOrders, type OrderView } from './readOrders';
+import { type OrderView } from './readOrders';
 
 /**
  * The order at once and again after each change, until it is final or `signal` is aborted; nothing when there is no such order, or
- * `owner` has none such. Only
- * the latest is kept: who takes long over one gets the changes in between as one.
+ * `owner` has none such. Who takes long over one gets the changes in between as one.
  */
-export function watchOrderUseCase({ database, watch }: { database: Database; watch: OrderWatch }) {
+export function watchOrderUseCase(follow: (filter: StepFilter, options: FollowOptions) => AsyncGenerator<OrderNews>) {
   return async function* (orderId: string, signal: AbortSignal, owner?: string): AsyncGenerator<OrderView> {
-    let isChanged = true;
-    while (isChanged) {
-      const [view] = await findOrders(database, [orderId], owner);
-      if (!view) return;
-      yield view;
-      isChanged = !isFinal(view.status) && (await watch.nextVersion(orderId, view.version, signal)) !== undefined;
+    let told = 0;
+    for await (const { order } of follow({ orderId, owner }, { signal })) {
+      if (order.version <= told) continue;
+      yield order;
+      told = order.version;
+      if (isFinal(order.status)) return;
     }
   };
 }

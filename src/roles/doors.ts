@@ -2,10 +2,11 @@ import { buildSchema, type ClassType } from 'type-graphql';
 
 import { AccountResolver } from '../accounts';
 import { rpcs } from '../contracts';
-import { guardSchema } from '../graphql';
+import { guardSchema, noPubSub, withResolvers } from '../graphql';
 import {
   contractRoutes,
   createGraphql,
+  createLiveDoor,
   playgroundRoutes,
   probeRoutes,
   restRoutes,
@@ -15,7 +16,7 @@ import {
 } from '../gateway';
 import { productEndpoints, productMethods, ProductResolver, type InventoryContext } from '../inventory';
 import { NotificationResolver } from '../notifications';
-import { DeadLetterResolver } from '../operations';
+import { DeadLetterResolver, EventResolver } from '../operations';
 import { orderEndpoints, orderMethods, OrderResolver } from '../orders';
 import { version } from '../version';
 import { type House } from './house';
@@ -26,6 +27,7 @@ export async function openDoors(names: readonly RoleName[], house: House) {
   const { config, log, metrics, health } = house;
   const isGateway = names.includes('gateway');
   const graphql = isGateway ? await graphqlDoor(names, house) : undefined;
+  const live = graphql?.live;
   const rest = isGateway ? restDoor(house) : undefined;
   const contract = isGateway ? contractRoutes(version) : undefined;
   const routes = { ...probeRoutes({ health, metrics }), ...graphql?.routes, ...rest, ...contract };
@@ -36,13 +38,14 @@ export async function openDoors(names: readonly RoleName[], house: House) {
     ...listening,
     host: config.HOST,
     routes,
+    upgrades: live && { '/graphql': live.upgrade },
     log,
     metrics,
     closeLimitMs: config.DRAIN_SECONDS * 1000,
   });
   const grpc = isGateway ? await orCloses(grpcDoor(house), http) : undefined;
   const close = async () => {
-    await Promise.all([http.close(), grpc?.close()]);
+    await Promise.all([http.close(), live?.close(), grpc?.close()]);
     await graphql?.stop();
   };
   return { port: http.port, url: http.url, grpcTarget: grpc?.target, close };
@@ -76,6 +79,7 @@ async function graphqlDoor(names: readonly RoleName[], house: House) {
     new AccountResolver(accounts),
     new DeadLetterResolver(operations),
     new NotificationResolver(notifications),
+    new EventResolver({ steps: orders.followSteps, movements: inventory.followMovements }),
   );
   const bodyLimitBytes = config.BODY_LIMIT_KIB * 1024;
   const { handle, stop } = await createGraphql({
@@ -87,7 +91,15 @@ async function graphqlDoor(names: readonly RoleName[], house: House) {
     production,
     bodyLimitBytes,
   });
-  return { routes: production ? { '/graphql': handle } : playgroundRoutes({ graphql: handle, login }), stop };
+  const live = createLiveDoor({
+    ...{ schema, identity, log, metrics, production, messageLimitBytes: bodyLimitBytes },
+    connectionsMax: config.LIVE_CONNECTIONS_MAX,
+    connectionsPerCustomerMax: config.LIVE_CONNECTIONS_PER_CUSTOMER_MAX,
+    subscriptionsMax: config.LIVE_SUBSCRIPTIONS_MAX,
+    initTimeoutMs: config.LIVE_INIT_TIMEOUT_SECONDS * 1000,
+    keepAliveMs: config.LIVE_KEEPALIVE_SECONDS * 1000,
+  });
+  return { routes: production ? { '/graphql': handle } : playgroundRoutes({ graphql: handle, login }), live, stop };
 }
 
 /**
@@ -115,13 +127,14 @@ function restDoor({ orders, inventory, config, identity, log }: House) {
 
 /** The schema of all contexts, with the rules of who may use what in front; zod checks the inputs, so type-graphql does not. */
 export async function buildGraphqlSchema(
-  ...resolvers: [OrderResolver, ProductResolver, AccountResolver, DeadLetterResolver, NotificationResolver]
+  ...resolvers: [OrderResolver, ProductResolver, AccountResolver, DeadLetterResolver, NotificationResolver, EventResolver]
 ) {
   const instances = new Map<unknown, object>(resolvers.map((resolver) => [resolver.constructor, resolver]));
   const schema = await buildSchema({
-    resolvers: [OrderResolver, ProductResolver, AccountResolver, DeadLetterResolver, NotificationResolver],
+    resolvers: [OrderResolver, ProductResolver, AccountResolver, DeadLetterResolver, NotificationResolver, EventResolver],
     container: { get: (resolver: ClassType) => instances.get(resolver) },
     validate: false,
+    pubSub: noPubSub,
   });
-  return guardSchema(schema);
+  return guardSchema(withResolvers(schema, instances));
 }

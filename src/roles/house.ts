@@ -6,6 +6,7 @@ import { type EventType } from '../contracts';
 import { type Database } from '../database';
 import { type Identity } from '../identity';
 import { createInventory, type InventoryContext } from '../inventory';
+import { createPulse } from '../live';
 import { createOutbox, Relay, RpcClient, type Broker, type Handlers, type Outbox, type OutboxSchema } from '../messaging';
 import { createNotifications, type NotificationsContext } from '../notifications';
 import { type Health, type Logger, type Metrics } from '../observability';
@@ -52,10 +53,11 @@ export function buildHouse(ground: Ground): House {
   };
   const outbox = (schema: OutboxSchema) => outboxOf(schema, { database, relays });
   const { CURRENCY: currency } = config;
-  const inventory = createInventory({ database, outbox: outbox('inventory'), currency, newId });
+  const pulse = createPulse(ground);
+  const inventory = createInventory({ database, outbox: outbox('inventory'), currency, newId, pulse, log });
   const accounts = createAccounts({ database, outbox: outbox('accounts'), currency, newId });
   const orders = createOrders({
-    ...{ database, outbox: outbox('orders'), currency, newId, log, metrics },
+    ...{ database, outbox: outbox('orders'), currency, newId, log, metrics, pulse },
     times: { deadlineMs: config.ORDER_DEADLINE_SECONDS * 1000, republishAfterMs: config.ORDER_REPUBLISH_SECONDS * 1000 },
     limits: {
       linesMax: config.ORDER_LINES_MAX,

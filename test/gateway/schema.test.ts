@@ -19,7 +19,7 @@ import { ErrorCode } from '../../src/graphql';
 import { playgroundTabs } from '../../src/gateway/playgroundTabs';
 import { ProductResolver, type InventoryContext } from '../../src/inventory';
 import { NotificationResolver, type NotificationsContext } from '../../src/notifications';
-import { DeadLetterResolver, type OperationsContext } from '../../src/operations';
+import { DeadLetterResolver, EventResolver, type EventSources, type OperationsContext } from '../../src/operations';
 import { OrderResolver, type OrdersContext } from '../../src/orders';
 import { buildGraphqlSchema } from '../../src/roles';
 
@@ -34,6 +34,7 @@ beforeAll(async () => {
     new AccountResolver({} as AccountsContext),
     new DeadLetterResolver({} as OperationsContext),
     new NotificationResolver({} as NotificationsContext),
+    new EventResolver({} as EventSources),
   );
 });
 
@@ -48,7 +49,8 @@ it('describes every type, field, argument and value', () => {
   const check = (name: string, { description }: { description?: string | null }) => description || nameless.push(name);
   for (const type of Object.values(schema.getTypeMap())) {
     if (type.name.startsWith('__') || isSpecifiedScalarType(type)) continue;
-    if (type !== schema.getQueryType() && type !== schema.getMutationType()) check(type.name, type);
+    if (![schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].includes(type as never))
+      check(type.name, type);
     if (isEnumType(type)) for (const value of type.getValues()) check(`${type.name}.${value.name}`, value);
     if (!isObjectType(type) && !isInterfaceType(type) && !isInputObjectType(type)) continue;
     for (const field of Object.values<GraphQLField<unknown, unknown> | GraphQLInputField>(type.getFields())) {
@@ -80,6 +82,7 @@ describe('documents that are shown to people', () => {
     ...blocksOf('docs/api.md'),
     ...blocksOf('docs/quickstart.md'),
     ...blocksOf('docs/services.md'),
+    ...blocksOf('docs/live.md'),
   ])('%s fits the schema', (_name, document) => {
     expect(validate(schema, parse(document)).map((error) => error.message)).toEqual([]);
   });

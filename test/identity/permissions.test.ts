@@ -16,17 +16,18 @@ import { accessOf } from '../../src/graphql';
 import { accessRules, type Access, type Caller } from '../../src/identity';
 import { productEndpoints, productMethods, ProductResolver } from '../../src/inventory';
 import { NotificationResolver } from '../../src/notifications';
-import { DeadLetterResolver } from '../../src/operations';
+import { DeadLetterResolver, EventResolver } from '../../src/operations';
 import { orderEndpoints, orderMethods, OrderResolver } from '../../src/orders';
 import { buildGraphqlSchema } from '../../src/roles';
 import { aHouse, type House } from '../support/aHouse';
+import { aSubscriber } from '../support/aSubscriber';
 import { eventually } from '../support/eventually';
 
 /**
  * Who may do what: every field, address and method times everybody who may ask. `own` is what a customer is answered about itself,
  * `other` what another customer is answered about it: for both the same words as about what does not exist.
  */
-type Outcome = 'yes' | 'nothing' | 'UNAUTHENTICATED' | 'FORBIDDEN' | 'UNKNOWN_ORDER' | 'UNKNOWN_SUBSCRIPTION';
+type Outcome = 'yes' | 'nothing' | 'UNAUTHENTICATED' | 'FORBIDDEN' | 'BAD_USER_INPUT' | 'UNKNOWN_ORDER' | 'UNKNOWN_SUBSCRIPTION';
 type Row = [field: string, rule: Access, document: string, expected: Record<Who, Outcome>];
 const everybody = ['anonymous', 'own', 'other', 'operator', 'service'] as const;
 type Who = (typeof everybody)[number];
@@ -38,6 +39,8 @@ const ofOwner = (other: Outcome) => ({ ...public_, anonymous: 'UNAUTHENTICATED' 
 
 const wish = '{ customerId: "CUST-own", items: [{ sku: "MUG", quantity: 1 }] }';
 const error = '... on ErrorResult { code }';
+/** A cursor before all events. */
+const beginning = Buffer.from('k:event 0 0').toString('base64url');
 const rows: Row[] = [
   ['Query.product', 'anyone', '{ it: product(sku: "MUG") { id available } }', public_],
   ['Query.products', 'anyone', '{ it: products { nodes { id } } }', public_],
@@ -114,6 +117,14 @@ const rows: Row[] = [
     'mutation { it: deposit(input: { customerId: "CUST-own", amount: 1, reference: "again" }) { __typename } }',
     staff,
   ],
+  [
+    'Subscription.orderChanged',
+    'known',
+    'subscription { it: orderChanged(id: "$ORDER") { order { id } } }',
+    ofOwner('BAD_USER_INPUT'),
+  ],
+  ['Subscription.stockChanged', 'known', 'subscription { it: stockChanged(skus: ["MUG"]) { cursor } }', ofOwner('yes')],
+  ['Subscription.events', 'operators', `subscription { it: events(after: "${beginning}") { cursor } }`, operators],
   ['Mutation.replayDeadLetters', 'operators', settling('replay'), operators],
   ['Mutation.discardDeadLetters', 'operators', settling('discard'), operators],
 ];
@@ -138,11 +149,30 @@ async function headersOf(who: Who): Promise<Record<string, string>> {
   return { 'content-type': 'application/json', ...(caller && (await house.as(caller))) };
 }
 
-async function send(who: Who, document: string) {
+interface Answer {
+  data?: { it: unknown } | null;
+  errors?: { message?: string; extensions: { code: string } }[];
+}
+
+async function send(who: Who, document: string): Promise<Answer> {
   const query = document.replace(/\$([A-Z_]+)/g, (_, name: string) => known[name]!);
+  if (query.startsWith('subscription')) return firstOf(who, query);
   const init = { method: 'POST', headers: await headersOf(who), body: JSON.stringify({ query }) };
   const response = await fetch(`${house.url}/graphql`, init);
-  return (await response.json()) as { data?: { it: unknown } | null; errors?: { extensions: { code: string } }[] };
+  return (await response.json()) as Answer;
+}
+
+/** What is heard first; a connection that was refused says so by its code. */
+async function firstOf(who: Who, query: string): Promise<Answer> {
+  const subscriber = aSubscriber(house.url, await headersOf(who));
+  const heard = subscriber.follow<{ it: unknown }>(query);
+  await eventually(() => heard.data.length > 0 || heard.errors.length > 0 || heard.end);
+  heard.stop();
+  await subscriber.leave();
+  if (heard.errors.length === 0 && heard.data.length > 0) return { data: heard.data[0] };
+  const refusals = heard.errors.map(({ message, extensions: { code } }) => ({ message, extensions: { code } }));
+  expect(refusals.length > 0 || subscriber.closes[0]?.code === 4401).toBe(true);
+  return { errors: refusals.length > 0 ? refusals : [{ extensions: { code: 'UNAUTHENTICATED' } }] };
 }
 
 async function outcomeOf(who: Who, document: string): Promise<string> {
@@ -184,6 +214,7 @@ beforeAll(async () => {
     new AccountResolver(house as never),
     new DeadLetterResolver(house as never),
     new NotificationResolver(house as never),
+    new EventResolver(house as never),
   );
 });
 afterAll(() => house.drop());
@@ -221,6 +252,7 @@ describe('every query, mutation and subscription (S2.21)', () => {
       'mutation { it: updateOrder(input: { orderId: "ID", items: [] }) { ... on ErrorResult { code message } } }',
     ],
     ['cancelOrder', 'mutation { it: cancelOrder(orderId: "ID") { ... on ErrorResult { code message } } }'],
+    ['orderChanged', 'subscription { it: orderChanged(id: "ID") { order { id } } }'],
   ])("%s: another's order is answered like one that does not exist", async (_name, document) => {
     const [foreign, nobodys] = [known.ORDER!, 'ORD-nobody'];
     const about = async (id: string) => JSON.stringify(await send('other', document.replaceAll('ID', id))).replaceAll(id, 'ID');

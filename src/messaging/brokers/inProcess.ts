@@ -168,7 +168,8 @@ class InProcessBroker implements Broker {
 
   private addQueue(declaration: QueueDeclaration): void {
     if (this.queues.has(declaration.name)) return;
-    const maxLength = 'lengthMax' in declaration ? { maxLength: declaration.lengthMax } : undefined;
+    const lengthMax = 'lengthMax' in declaration ? declaration.lengthMax : undefined;
+    const maxLength = lengthMax === undefined ? undefined : { maxLength: lengthMax };
     this.host(declaration.name, declaration.kind, maxLength, 'ttlMs' in declaration ? declaration.ttlMs : Infinity);
     if (declaration.kind !== 'work') return;
     const dead = deadQueue(declaration.name);

@@ -43,8 +43,10 @@ export function retryQueue(queue: string, delayMs: number): string {
 async function declareQueue(channel: AmqpChannel, queue: QueueDeclaration): Promise<void> {
   const assert = (name: string, options: QueueOptions) => naming('Queue', name, channel.assertQueue(name, options));
   switch (queue.kind) {
-    case 'temporary':
-      return assert(queue.name, { durable: false, exclusive: true, autoDelete: true });
+    case 'temporary': {
+      const bounds = queue.lengthMax === undefined ? {} : { 'x-max-length': queue.lengthMax, 'x-overflow': 'drop-head' };
+      return assert(queue.name, { durable: false, exclusive: true, autoDelete: true, arguments: bounds });
+    }
     case 'bounded':
       // A quorum queue as well: a classic one lives on one node, without which no other lets us even declare it.
       return assert(queue.name, {

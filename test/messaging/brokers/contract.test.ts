@@ -136,6 +136,27 @@ describe.each(brokers)('the broker contract over %s', (kind, open) => {
       expect(seen[0]).toMatchObject({ exchange: 'accounts', routingKey: 'nobody.wants.this' });
     });
 
+    it('a temporary queue with a length drops the oldest that nobody has been handed, and never the newest', async () => {
+      const [exchange, queue] = [unique('exchange'), unique('queue')];
+      await broker.declare({
+        exchanges: [{ name: exchange, type: 'fanout' }],
+        queues: [{ name: queue, kind: 'temporary', lengthMax: 2 }],
+        bindings: [{ exchange, key: '', to: { queue } }],
+      });
+      const seen: Delivery[] = [];
+      await broker.consume(queue, { prefetch: 1 }, (delivery) => void seen.push(delivery));
+      const bodyOf = ({ body }: Pick<Delivery, 'body'>) => body.toString();
+      for (let n = 0; n < 20; n++) await broker.publish({ ...message(exchange, ''), body: Buffer.from(String(n)) });
+      await eventually(() => seen.length === 1);
+      for (let n = 0; seen.at(-1) && bodyOf(seen.at(-1)!) !== '19'; n++) {
+        expect(n).toBeLessThan(4);
+        const { length } = seen;
+        seen.at(-1)!.ack();
+        await eventually(() => seen.length > length);
+      }
+      expect(seen.length).toBeLessThanOrEqual(4);
+    });
+
     it('may be declared again and again', async () => {
       const topology: Topology = {
         exchanges: [{ name: unique('exchange'), type: 'topic' }],

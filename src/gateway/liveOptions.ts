@@ -1,0 +1,43 @@
+import { type IncomingMessage } from 'node:http';
+import { type GraphQLSchema } from 'graphql';
+import { type Context } from 'graphql-ws';
+import { type WebSocket } from 'ws';
+
+import { type Caller, type Identity } from '../identity';
+import { type Logger, type Metrics } from '../observability';
+
+export interface LiveOptions {
+  schema: GraphQLSchema;
+  /** What tokens are checked by; without it none is good. */
+  identity?: Identity;
+  log: Logger;
+  metrics: Metrics;
+  /** Turns off introspection and the suggestions that would give the schema away. */
+  production: boolean;
+  /** Size of one message of a client. */
+  messageLimitBytes: number;
+  connectionsMax: number;
+  /** And of these, of one customer. */
+  connectionsPerCustomerMax: number;
+  /** On one connection. */
+  subscriptionsMax: number;
+  /** How long a connection may take to say who it is. */
+  initTimeoutMs: number;
+  /** How often a connection is asked whether anybody is there. */
+  keepAliveMs: number;
+  /** How long a close is waited for. */
+  closeLimitMs?: number;
+}
+
+/** What graphql-ws carries along for a connection. */
+export interface Connection {
+  socket: WebSocket;
+  request: IncomingMessage;
+  caller?: Caller;
+  tokenTimer?: NodeJS.Timeout;
+}
+
+/** The payload of `connection_init`. */
+export type Params = Record<string, unknown> | undefined;
+
+export type LiveContext = Context<Params, Connection>;
