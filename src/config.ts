@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { algorithms, identityProblems } from './identity/settings';
+import { isNetwork } from './gateway/networks';
 import { rabbitmqNodes } from './messaging/brokers/rabbitmqUrl';
 
 /** What one process runs with. */
@@ -58,6 +59,18 @@ export const configSchema = z.object({
   /** 900 lines of the most units at the highest price still total within the whole numbers that are exact. */
   ORDER_LINES_MAX: count(100, 1, 900).describe('Lines of one order.'),
   ORDER_QUANTITY_MAX: count(100_000, 1, 100_000).describe('Units of one product in one order.'),
+  RATE_CUSTOMER_PER_MINUTE: count(600, 0, 1_000_000).describe(
+    'Requests of one customer in a minute, at all gateways together; 0 for no limit. Operators and services have none.',
+  ),
+  RATE_ADDRESS_PER_MINUTE: count(6_000, 0, 10_000_000).describe(
+    'Requests from one address in a minute, of customers and of nobody known; 0 for no limit. This machine has none.',
+  ),
+  TRUSTED_PROXIES: z
+    .string()
+    .optional()
+    .transform((text) => text?.split(',').map((network) => network.trim()) ?? [])
+    .refine((networks) => networks.every(isNetwork), 'must be addresses or networks such as 10.0.0.0/8, separated by commas')
+    .describe('Proxies whose `x-forwarded-for` is believed: addresses or networks, separated by commas. Nobody else is.'),
   BODY_LIMIT_KIB: count(100, 1, 10_240).describe('Size of one request body.'),
   COMMIT_BATCH_MAX: count(64, 1, 500).describe('Orders that share one commit at most.'),
   CONSUMER_BATCH_MAX: count(256, 1, 500).describe('Messages that share one transaction at most.'),

@@ -1,4 +1,6 @@
 /** The door of the gateway: HTTP for every role; GraphQL and its playground, REST and gRPC for the gateway role. */
+export { createAddressOf } from './addresses';
+export { type Admission } from './admission';
 export { contractRoutes } from './contract';
 export { createGraphql, type GraphqlOptions } from './graphql';
 export { errorCodes, type ErrorCode } from './graphqlErrors';
@@ -8,4 +10,5 @@ export { type HttpServer, type HttpServerOptions, type RouteHandler, type Routes
 export { playgroundRoutes, type PlaygroundOptions } from './playground';
 export { PortInUse } from './portInUse';
 export { probeRoutes } from './probes';
+export { RateLimits } from './rateLimits';
 export { restRoutes, type RestOptions } from './rest';

@@ -1,4 +1,4 @@
-import { type ApolloServerPlugin, type BaseContext } from '@apollo/server';
+import { type ApolloServerPlugin } from '@apollo/server';
 import {
   type DocumentNode,
   type FieldNode,
@@ -20,19 +20,24 @@ import {
   TypeMetaFieldDef,
   type ValueNode,
 } from 'graphql';
+import { type RequestContext } from '../observability/requestContext';
 
 /**
  * Refuses an operation that asks for too much, before any of it is done. A document of a few kilobytes can ask for a million rows,
  * or for five hundred transactions one after the other, and everyone else would wait for it. The cost is an estimate: a point for
  * each value of the answer, taking a page to hold as many as its `first` says, and more for each trip to the database.
+ * What is let through counts for the rate limits as one request for each mutation's worth of it: many under aliases are many.
  */
-export function operationCost(limit = COST_MAX): ApolloServerPlugin<BaseContext> {
+export function operationCost(limit = COST_MAX): ApolloServerPlugin<RequestContext> {
   return {
     requestDidStart: () =>
       Promise.resolve({
-        didResolveOperation({ schema, document, operation, request: { variables = {} } }) {
+        didResolveOperation({ schema, document, operation, request: { variables = {} }, contextValue }) {
           const cost = operation ? costOf({ schema, document, operation, variables }) : 0;
-          return cost > limit ? Promise.reject(tooMuch()) : Promise.resolve();
+          if (cost > limit) return Promise.reject(tooMuch());
+          const requests = Math.floor(cost / MUTATION_COST);
+          if (requests > 1) contextValue.charge?.(requests - 1);
+          return Promise.resolve();
         },
       }),
   };

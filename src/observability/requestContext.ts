@@ -11,5 +11,7 @@ export interface RequestContext {
   idempotencyKey?: string;
   /** Who asks; undefined when no token was shown. */
   caller?: Caller;
+  /** Counts more of a large request to the rate limits of whoever asks. */
+  charge?(points: number): void;
   log: Logger;
 }
