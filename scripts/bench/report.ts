@@ -1,5 +1,6 @@
 import { grouped } from '../simulate/progress';
 import { type Percentiles } from '../simulate/report';
+import { type OverloadResult } from './overload';
 import { type BenchResult, type GoalResult, type PointResult, type SoakFigures } from './result';
 import { nameOf } from './round';
 
@@ -10,6 +11,7 @@ export function report(result: BenchResult): string {
     machineLine(result),
     ...(result.points.length > 0 ? ['', ...pointLines(result.points)] : []),
     ...(result.soak ? ['', ...soakLines(result.soak)] : []),
+    ...(result.overload ? ['', ...overloadLines(result.overload)] : []),
     ...(result.points.length > 0 ? ['', ...ratioLines(result)] : []),
     ...costLines(result),
     ...peakLines(result),
@@ -114,6 +116,17 @@ function soakLines({ minutes, sent_per_second, orders_per_second, answer_ms, dec
 function latencyLine(name: string, percentiles: Percentiles | undefined): string {
   const { p50, p95, p99 } = percentiles ?? {};
   return `    ${name.padEnd(24)}p50 ${milliseconds(p50)} · p95 ${milliseconds(p95)} · p99 ${milliseconds(p99)} ms`;
+}
+
+function overloadLines({ mark, steps, taken, drainSeconds, takenAfterwards }: OverloadResult): string[] {
+  const head = `█ OVERLOAD  no inventory, BUSY from ${grouped(mark)} waiting orders on`;
+  const lines = steps.map(({ taken, busy, waiting, answerMs: { p50, p95, p99 } }, index) => {
+    const latency = `p50 ${milliseconds(p50)} · p95 ${milliseconds(p95)} · p99 ${milliseconds(p99)} ms`;
+    const counts = `${grouped(taken).padStart(8)} taken ${grouped(busy).padStart(8)} busy ${grouped(waiting).padStart(9)} waiting`;
+    return `  ${String(index + 1).padStart(3)} ${counts}   ${latency}`;
+  });
+  const end = `  ${grouped(taken)} were taken; all decided ${drainSeconds.toFixed(1)} s after inventory returned; then ${grouped(takenAfterwards)} more taken`;
+  return [head, ...lines, end];
 }
 
 const steps = '▁▂▃▄▅▆▇█';

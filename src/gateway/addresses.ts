@@ -1,4 +1,4 @@
-import { isValid, process as parseAddress, type IPv6 } from 'ipaddr.js';
+import ipaddr, { type IPv6 } from 'ipaddr.js';
 
 import { matches, networkOf, type Address } from './networks';
 import { type WithHeaders } from './requestIds';
@@ -36,10 +36,13 @@ const HOPS_MAX = 16;
 /** Some proxies write the port as well. An IPv4 address in the dress of IPv6 is IPv4. */
 function parsed(text: string | undefined): Address | undefined {
   const bare = text?.trim().replace(/^\[(.+)\](?::\d+)?$|^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1$2') ?? '';
-  return isValid(bare) ? parseAddress(bare) : undefined;
+  return ipaddr.isValid(bare) ? ipaddr.process(bare) : undefined;
 }
 
 function nameOf(address: Address): string {
   if (address.kind() === 'ipv4') return address.toString();
-  return `${(address as IPv6).parts.slice(0, 4).map((part) => part.toString(16)).join(':')}::/64`;
+  return `${(address as IPv6).parts
+    .slice(0, 4)
+    .map((part) => part.toString(16))
+    .join(':')}::/64`;
 }

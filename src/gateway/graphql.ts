@@ -14,7 +14,7 @@ import { admit, retryHeader, type Admission } from './admission';
 import { challengeOf } from './callers';
 import { type RouteHandler } from './httpServer';
 import { errorFormatter, logFault } from './graphqlErrors';
-import { operationCost } from './operationCost';
+import { operationCost, type OperationLimits } from './operationCost';
 import { operationOutcome } from './operationOutcome';
 import { RateLimited } from './rateLimits';
 import { ClientGone, readJson, Refusal, sendRefusal } from './requestBody';
@@ -33,6 +33,7 @@ export interface GraphqlOptions<Context extends RequestContext> extends Admissio
   bodyLimitBytes?: number;
   /** Bounds the work of one document: checking it is quadratic in the worst case. */
   documentTokensMax?: number;
+  operationLimits?: OperationLimits;
 }
 
 /** GraphQL over HTTP. `handle` answers every request it is given; `stop` ends Apollo once no request is under way. */
@@ -55,7 +56,7 @@ export async function createGraphql<Context extends RequestContext>(options: Gra
 }
 
 function createApollo<Context extends RequestContext>(options: GraphqlOptions<Context>, requestIdStandIn: string) {
-  const { schema, log, metrics, production, documentTokensMax = 5_000 } = options;
+  const { schema, log, metrics, production, documentTokensMax = 5_000, operationLimits } = options;
   return new ApolloServer<Context>({
     schema,
     logger: log,
@@ -72,7 +73,7 @@ function createApollo<Context extends RequestContext>(options: GraphqlOptions<Co
     plugins: [
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginCacheControlDisabled(),
-      ...[operationCost(), operationOutcome(metrics, log)],
+      ...[operationCost(operationLimits), operationOutcome(metrics, log)],
     ],
   });
 }

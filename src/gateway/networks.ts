@@ -1,4 +1,4 @@
-import { parseCIDR, process as parseAddress, type IPv4, type IPv6 } from 'ipaddr.js';
+import ipaddr, { type IPv4, type IPv6 } from 'ipaddr.js';
 
 export type Address = IPv4 | IPv6;
 export type Network = [Address, number];
@@ -6,8 +6,8 @@ export type Network = [Address, number];
 /** `10.0.0.0/8`, `fd00::/8` or one address; undefined when it is none of these. */
 export function networkOf(text: string): Network | undefined {
   try {
-    if (text.includes('/')) return parseCIDR(text);
-    const address = parseAddress(text);
+    if (text.includes('/')) return ipaddr.parseCIDR(text);
+    const address = ipaddr.process(text);
     return [address, address.kind() === 'ipv4' ? 32 : 128];
   } catch {
     return undefined;

@@ -21,6 +21,7 @@ import {
   type ValueNode,
 } from 'graphql';
 import { type RequestContext } from '../observability/requestContext';
+import { shapeFault, type ShapeLimits } from './operationShape';
 
 /**
  * Refuses an operation that asks for too much, before any of it is done. A document of a few kilobytes can ask for a million rows,
@@ -28,13 +29,24 @@ import { type RequestContext } from '../observability/requestContext';
  * each value of the answer, taking a page to hold as many as its `first` says, and more for each trip to the database.
  * What is let through counts for the rate limits as one request for each mutation's worth of it: many under aliases are many.
  */
-export function operationCost(limit = COST_MAX): ApolloServerPlugin<RequestContext> {
+export function operationCost({ costMax, ...shape }: OperationLimits = operationLimits): ApolloServerPlugin<RequestContext> {
+  // Documents are parsed once and asked with again and again.
+  const faults = new WeakMap<DocumentNode, { fault?: string }>();
+  const faultOf = (document: DocumentNode) => {
+    const known = faults.get(document);
+    if (known) return known.fault;
+    const fault = shapeFault(document, shape);
+    faults.set(document, { fault });
+    return fault;
+  };
   return {
     requestDidStart: () =>
       Promise.resolve({
         didResolveOperation({ schema, document, operation, request: { variables = {} }, contextValue }) {
+          const fault = faultOf(document);
+          if (fault !== undefined) return Promise.reject(refusal(fault));
           const cost = operation ? costOf({ schema, document, operation, variables }) : 0;
-          if (cost > limit) return Promise.reject(tooMuch());
+          if (cost > costMax) return Promise.reject(tooMuch());
           const requests = Math.floor(cost / MUTATION_COST);
           if (requests > 1) contextValue.charge?.(requests - 1);
           return Promise.resolve();
@@ -43,8 +55,16 @@ export function operationCost(limit = COST_MAX): ApolloServerPlugin<RequestConte
   };
 }
 
-/** A page of 100 orders with lines and timeline costs 9,300, a bulk call of 100 orders 14,000. */
-const COST_MAX = 25_000;
+/** How much one operation may ask for. */
+export interface OperationLimits extends ShapeLimits {
+  costMax: number;
+}
+
+/**
+ * A page of 100 orders with lines and timeline costs 9,300, a bulk call of 100 orders 14,000; what tools ask a schema about itself
+ * is 15 deep.
+ */
+export const operationLimits: OperationLimits = { costMax: 25_000, depthMax: 20, aliasesMax: 100 };
 
 /** Of a field that is looked up by its arguments. */
 const LOOKUP_COST = 50;
@@ -71,6 +91,10 @@ export function costOf(operation: CostedOperation): number {
 function tooMuch(): GraphQLError {
   const message =
     'This operation asks for too much at once: ask for shorter lists, fewer fields or fewer mutations, or send several requests.';
+  return refusal(message);
+}
+
+function refusal(message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } } });
 }
 

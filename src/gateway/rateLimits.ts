@@ -107,8 +107,9 @@ export class RateLimits {
   private count(kind: Kind, key: string, points: number) {
     const level = this.levels.get(key) ?? this.remember(kind, key);
     this.fallen(level).points += points;
+    if (!this.options.database) return;
     level.unsent += points;
-    if (this.options.database) this.unsent.add(key);
+    this.unsent.add(key);
   }
 
   /** A flood of addresses drives out the oldest keys, and takes no more memory. */

@@ -44,6 +44,8 @@ export interface ConsumerOptions {
   handlers: Handlers;
   /** Tried first, for messages that were not handed out before. */
   decideAtOnce?: Decide;
+  /** Resolves when a batch may be worked on; at once unless given. What waits for it stays unsettled. */
+  room?: () => Promise<void>;
   broker: Broker;
   outbox: Outbox;
   /** How many messages share one transaction at most; a lone message does not wait for company. */
@@ -95,12 +97,21 @@ export class Consumer {
 
   private async work() {
     await setImmediate();
-    while (this.waiting.length > 0) {
+    while (this.waiting.length > 0 && (await this.hasRoom())) {
       const startedAt = performance.now();
       const batch = this.waiting.splice(0, this.options.batchSizeMax);
       await this.settleBatch(batch);
       if (batch.length > 1) await this.gatherCompany(performance.now() - startedAt);
     }
+  }
+
+  /** False when a stop came first: then what is in hand is left to the broker. */
+  private async hasRoom(): Promise<boolean> {
+    const { room } = this.options;
+    if (!room) return true;
+    const { signal } = this.stopping;
+    const stop = new Promise<false>((resolve) => signal.addEventListener('abort', () => resolve(false), { once: true }));
+    return Promise.race([room().then(() => true), signal.aborted ? false : stop]);
   }
 
   /**

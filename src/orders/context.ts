@@ -12,19 +12,22 @@ import { orderCommandHandlers } from './orderCommands';
 import { nameProducts, placeOrdersUseCase, type ProductNames } from './placeOrders';
 import { createOrderWatch } from './orderWatch';
 import { latestAmendments } from './readAmendments';
+import { createIntake, type IntakeOptions } from './intake';
 import { findOrders, listOrders, pendingOrders, readTimelines, type OrderFilter } from './readOrders';
 import { ordersRpc } from './rpc';
 import { updateOrderUseCase } from './updateOrder';
 import { watchOrderUseCase } from './watchOrder';
 import { startWatchdog, type Watchdog, type WatchdogOptions } from './watchdog';
 
-export interface OrdersOptions extends Omit<CreateOrderOptions, 'database' | 'outbox'> {
+export interface OrdersOptions extends Omit<CreateOrderOptions, 'database' | 'outbox' | 'takesOrders'> {
   database: Database;
   outbox: Outbox;
   log: Logger;
   metrics: Metrics;
   watchdog: Pick<WatchdogOptions, 'intervalMs' | 'batchSizeMax' | 'queued'>;
   products: ProductNames;
+  /** Without it orders are taken however many wait. */
+  intake?: Pick<IntakeOptions, 'backlogMax' | 'backlog'>;
 }
 
 /** The orders context: its use cases, what it does about messages, and its watchdog. */
@@ -35,7 +38,10 @@ export function createOrders(options: OrdersOptions) {
   const onChanged = (outcomes: ChangeOutcome[]) => outcomes.forEach((outcome) => countDecision(metrics, outcome));
   const changing = { newId, tellAgainAfterMs: options.times.republishAfterMs };
   const closing = { outbox, changing, onChanged };
-  const create = createOrderUseCase(options);
+  const { intake: limit = { backlogMax: Infinity, backlog: () => Promise.resolve(0) } } = options;
+  const intake = createIntake({ ...limit, intervalMs: INTAKE_INTERVAL_MS, log, metrics });
+  const takesOrders = () => intake.isOpen() || (metrics.ordersBusy.inc(), false);
+  const create = createOrderUseCase({ ...options, takesOrders });
   const newOrders = newOrderHandlers({ ...options, nameProducts: (wishes) => nameProducts(products, wishes) });
   const watch = createOrderWatch({ database, log, intervalMs: WATCH_INTERVAL_MS });
   const doors = {
@@ -53,6 +59,10 @@ export function createOrders(options: OrdersOptions) {
     amendments: (ids: string[]) => latestAmendments(database, ids),
     watch: watchOrderUseCase({ database, watch }),
     pending: () => pendingOrders(database),
+    /** Whether orders are taken; whoever takes them has it look. */
+    intake,
+    /** Which of the queues wait while they are not: what their senders wait for is no answer. */
+    room: { [queues.newOrders]: intake.room, [queues.orderCreateCommands]: intake.room } as Record<string, () => Promise<void>>,
     /** What places and decides orders, by queue. */
     handlers: {
       [queues.stockReplies]: stockReplyHandlers(changing, onChanged),
@@ -70,6 +80,9 @@ export function createOrders(options: OrdersOptions) {
 
 /** Between two looks at orders that somebody waits for: a person does not notice it, and a database hardly. */
 const WATCH_INTERVAL_MS = 50;
+
+/** How often the intake looks. */
+const INTAKE_INTERVAL_MS = 1_000;
 
 /** The first decision of each order, with the time it took by the database's clock. */
 function countDecision(metrics: Metrics, outcome: ChangeOutcome) {

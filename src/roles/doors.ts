@@ -1,6 +1,7 @@
 import { buildSchema, type ClassType } from 'type-graphql';
 
 import { AccountResolver } from '../accounts';
+import { type Config } from '../config';
 import { rpcs } from '../contracts';
 import { guardSchema } from '../graphql';
 import {
@@ -44,6 +45,7 @@ export async function openDoors(names: readonly RoleName[], house: House) {
     log,
     metrics,
     closeLimitMs: config.DRAIN_SECONDS * 1000,
+    times: timesOf(config),
   });
   const grpc = isGateway ? await orCloses(grpcDoor(house, admission), http) : undefined;
   if (isGateway) rateLimits.start();
@@ -62,6 +64,15 @@ async function orCloses<T>(opening: Promise<T>, before: { close(): Promise<void>
     await before.close();
     throw error;
   }
+}
+
+function timesOf(config: Config) {
+  return {
+    answerMs: config.REQUEST_TIMEOUT_SECONDS * 1000,
+    headersMs: config.HEADERS_TIMEOUT_SECONDS * 1000,
+    receiveMs: config.RECEIVE_TIMEOUT_SECONDS * 1000,
+    keepAliveMs: config.KEEP_ALIVE_SECONDS * 1000,
+  };
 }
 
 /** Alone, there is nobody to share counts with. */
@@ -98,6 +109,12 @@ async function graphqlDoor(names: readonly RoleName[], house: House, admission: 
     metrics,
     production,
     bodyLimitBytes,
+    documentTokensMax: config.GRAPHQL_TOKENS_MAX,
+    operationLimits: {
+      costMax: config.GRAPHQL_COST_MAX,
+      depthMax: config.GRAPHQL_DEPTH_MAX,
+      aliasesMax: config.GRAPHQL_ALIASES_MAX,
+    },
   });
   return { routes: production ? { '/graphql': handle } : playgroundRoutes({ graphql: handle, login }), stop };
 }
