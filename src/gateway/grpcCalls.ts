@@ -107,11 +107,7 @@ interface Known {
 }
 
 /** What the method gets. Rejects for a caller who may not call it. */
-async function requestOf(
-  { access }: GrpcMethod,
-  call: Call,
-  { requestId, signal, serving }: Known,
-): Promise<GrpcRequest<never>> {
+async function requestOf({ access }: GrpcMethod, call: Call, { requestId, signal, serving }: Known): Promise<GrpcRequest<never>> {
   const asked = asHttp(call);
   const admitted = await admit(asked, hostOf(call.getPeer()), serving);
   demand(access, admitted.caller);
@@ -125,8 +121,10 @@ function hostOf(peer: string): string {
 
 /** Metadata are headers: what HTTP's say, they say. */
 function asHttp({ metadata }: Call): { headers: Record<string, string | undefined> } {
-  const names = ['authorization', 'x-request-id', 'x-correlation-id', 'idempotency-key', 'x-forwarded-for'];
-  return { headers: Object.fromEntries(names.map((name) => [name, metadata.get(name)[0]?.toString()])) };
+  const names = ['authorization', 'x-request-id', 'x-correlation-id', 'idempotency-key'];
+  const headers = Object.fromEntries(names.map((name) => [name, metadata.get(name)[0]?.toString()]));
+  // Each proxy may have added a line of its own, and the last is the one that counts.
+  return { headers: { ...headers, 'x-forwarded-for': metadata.get('x-forwarded-for').join(',') } };
 }
 
 /** Aborted when the client cancels or its deadline passes, or `marginMs` before that. */

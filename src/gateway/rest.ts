@@ -53,7 +53,8 @@ function serve(endpoints: Endpoint[], serving: Serving): RouteHandler {
       sendJson(response, answer.status, answer.body, answer.headers);
     } catch (error) {
       if (error instanceof ClientGone) response.destroy();
-      else sendRefusal(request, response, problemOf(error, requestId, serving.log), asProblemJson);
+      // It came too late, and the caller was told so.
+      else if (!response.headersSent) sendRefusal(request, response, problemOf(error, requestId, serving.log), asProblemJson);
     }
   };
 }

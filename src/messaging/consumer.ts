@@ -44,8 +44,8 @@ export interface ConsumerOptions {
   handlers: Handlers;
   /** Tried first, for messages that were not handed out before. */
   decideAtOnce?: Decide;
-  /** Resolves when a batch may be worked on; at once unless given. What waits for it stays unsettled. */
-  room?: () => Promise<void>;
+  /** Whether a batch may be worked on; always, unless given. What waits for it stays unsettled. */
+  intake?: Doorway;
   broker: Broker;
   outbox: Outbox;
   /** How many messages share one transaction at most; a lone message does not wait for company. */
@@ -54,6 +54,13 @@ export interface ConsumerOptions {
   metrics: Metrics;
   /** 0 to 1, for the jitter of retries. */
   random: () => number;
+}
+
+/** A door that may be shut for a while. */
+export interface Doorway {
+  isOpen(): boolean;
+  /** Resolves when it is open. */
+  room(): Promise<void>;
 }
 
 /** A delivery whose body was understood. */
@@ -107,11 +114,18 @@ export class Consumer {
 
   /** False when a stop came first: then what is in hand is left to the broker. */
   private async hasRoom(): Promise<boolean> {
-    const { room } = this.options;
-    if (!room) return true;
+    const { intake } = this.options;
+    if (!intake || intake.isOpen()) return true;
     const { signal } = this.stopping;
-    const stop = new Promise<false>((resolve) => signal.addEventListener('abort', () => resolve(false), { once: true }));
-    return Promise.race([room().then(() => true), signal.aborted ? false : stop]);
+    if (signal.aborted) return false;
+    return new Promise((resolve) => {
+      const stop = () => resolve(false);
+      signal.addEventListener('abort', stop, { once: true });
+      void intake.room().then(() => {
+        signal.removeEventListener('abort', stop);
+        resolve(true);
+      });
+    });
   }
 
   /**

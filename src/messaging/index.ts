@@ -5,6 +5,7 @@ export {
   type ConsumerOptions,
   type AfterCommit,
   type Decide,
+  type Doorway,
   type Decided,
   type Handler,
   type Handlers,

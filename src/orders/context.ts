@@ -1,6 +1,6 @@
 import { queues } from '../contracts';
 import { type Database } from '../database';
-import { type Decide, type Handlers, type Outbox } from '../messaging';
+import { type Decide, type Doorway, type Handlers, type Outbox } from '../messaging';
 import { type Logger, type Metrics } from '../observability';
 import { type ChangeOutcome } from './changeOrders';
 import { cancelOrderUseCase, fulfilOrderUseCase } from './closeOrder';
@@ -62,7 +62,7 @@ export function createOrders(options: OrdersOptions) {
     /** Whether orders are taken; whoever takes them has it look. */
     intake,
     /** Which of the queues wait while they are not: what their senders wait for is no answer. */
-    room: { [queues.newOrders]: intake.room, [queues.orderCreateCommands]: intake.room } as Record<string, () => Promise<void>>,
+    waitingFor: { [queues.newOrders]: intake, [queues.orderCreateCommands]: intake } as Record<string, Doorway>,
     /** What places and decides orders, by queue. */
     handlers: {
       [queues.stockReplies]: stockReplyHandlers(changing, onChanged),

@@ -1,11 +1,8 @@
+import { type Doorway } from '../messaging';
 import { type Logger, type Metrics } from '../observability';
 
-/** Whether new orders are taken. */
-export interface Intake {
-  /** False while too many orders wait for inventory: whoever wants to place one is told to come back. */
-  isOpen(): boolean;
-  /** Resolves when it is open: for those who can wait, as messages can. */
-  room(): Promise<void>;
+/** Whether new orders are taken: while too many wait, who wants an answer is told to come back, and messages wait. */
+export interface Intake extends Doorway {
   /** The first look is over when it resolves. */
   start(): Promise<void>;
   stop(): Promise<void>;

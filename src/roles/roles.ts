@@ -1,4 +1,4 @@
-import { type Decide, type Handlers, type OutboxSchema, type Relay, type RpcService } from '../messaging';
+import { type Decide, type Doorway, type Handlers, type OutboxSchema, type Relay, type RpcService } from '../messaging';
 import { Consumer, notificationsTopology, RpcServer, topology } from '../messaging';
 import { type Database } from '../database';
 import { seedProducts, type SeedOutcome } from '../inventory';
@@ -108,7 +108,7 @@ async function begun(worker: { start(): Promise<void>; stop(): Promise<void> }) 
   return () => worker.stop();
 }
 
-async function consume(house: House, schema: OutboxSchema, { handlers: table, decideAtOnce = {}, room = {} }: Consuming) {
+async function consume(house: House, schema: OutboxSchema, { handlers: table, decideAtOnce = {}, waitingFor = {} }: Consuming) {
   const { config, broker, log, metrics, random, operations } = house;
   const outbox = outboxOf(schema, house);
   const batchSizeMax = config.CONSUMER_BATCH_MAX;
@@ -119,7 +119,7 @@ async function consume(house: House, schema: OutboxSchema, { handlers: table, de
           queue,
           handlers,
           decideAtOnce: decideAtOnce[queue],
-          room: room[queue],
+          intake: waitingFor[queue],
           broker,
           outbox,
           batchSizeMax,
@@ -137,7 +137,7 @@ async function consume(house: House, schema: OutboxSchema, { handlers: table, de
 interface Consuming {
   handlers: Record<string, Handlers>;
   decideAtOnce?: Record<string, Decide>;
-  room?: Record<string, () => Promise<void>>;
+  waitingFor?: Record<string, Doorway>;
 }
 
 /** Answers what a role is asked over the broker; as many at a time as share a commit. */

@@ -58,7 +58,7 @@ const MARK = 200;
   const stored = (status?: 'CONFIRMED') => testDatabase.database.order.count({ where: { status } });
   const backlog = async () => (await broker.depth(queues.orderCreated))?.ready ?? 0;
 
-  it('orders are taken to the mark, then answered BUSY at every door, and taken again when it has drained', async () => {
+  it('orders are taken to the mark, then answered BUSY at every door, and taken again when it has drained (S2.25)', async () => {
     let busy: Awaited<ReturnType<typeof place>>[number] | undefined;
     while (busy === undefined) {
       busy = (await place(10)).find(({ code }) => code !== undefined);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { v7 as uuidv7 } from 'uuid';
 
-import { type AnyEvent, type EventOf } from '../../src/contracts';
+import { type AnyEvent } from '../../src/contracts';
 import { type Database } from '../../src/database';
 import { reconcile, type InventoryContext } from '../../src/inventory';
 import { amendReservation } from '../../src/inventory/amendReservation';
@@ -57,7 +57,7 @@ const aLimitedProduct = async (maxPerCustomer: number, onHand = 1_000) => {
 };
 const reservedOf = async (productId: number) => (await inventory.product({ id: productId }))!.reserved;
 const codesOf = (events: AnyEvent[]) =>
-  events.map((event) => (event.event === 'StockRejected' ? (event as EventOf<'StockRejected'>).items![0]!.code : event.event));
+  events.map((event) => (event.event === 'StockRejected' ? event.items![0]!.code : event.event));
 
 describe('an order', () => {
   it('beyond the limit is rejected with its code, and told how many could be had', async () => {
