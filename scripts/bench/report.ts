@@ -137,12 +137,14 @@ function trendLine({ name, median, most, per_minute, is_flat, course }: SoakFigu
   return `  ${is_flat ? '✓' : '✗'} ${name.padEnd(24)}${picture}  ${(is_flat ? 'flat' : 'grows').padEnd(5)}  ${figures}`;
 }
 
-function verdictLines({ verdict, broken, goals, soak }: BenchResult): string[] {
+function verdictLines({ verdict, broken, goals, soak, overload }: BenchResult): string[] {
   const known = goals.filter(({ met }) => met !== null);
   const promises = broken.length === 0 ? 'every promise held' : `${broken.length} promises were broken`;
   const reached = `${known.filter(({ met }) => met).length} of ${known.length} goals were reached`;
+  const grown = soak && (soak.is_flat ? 'nothing grew' : 'something grew');
+  const more = overload ? `BUSY began at ${grouped(overload.taken)} orders` : (grown ?? reached);
   return [
-    `${verdict}: ${promises}; ${soak ? (soak.is_flat ? 'nothing grew' : 'something grew') : reached}`,
+    `${verdict}: ${promises}; ${more}`,
     ...broken.flatMap(({ site, promise, examples }) => [`  ✗ ${site}: ${promise}`, ...examples.map((line) => `      ${line}`)]),
   ];
 }

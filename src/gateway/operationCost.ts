@@ -67,11 +67,11 @@ export interface OperationLimits extends ShapeLimits {
 export const operationLimits: OperationLimits = { costMax: 25_000, depthMax: 20, aliasesMax: 100 };
 
 /** Of a field that is looked up by its arguments. */
-const LOOKUP_COST = 50;
+export const LOOKUP_COST = 50;
 /** Mutations run one after the other, each with a commit of its own. */
-const MUTATION_COST = 4_000;
+export const MUTATION_COST = 4_000;
 /** Of each entry of a list that is sent. */
-const ENTRY_COST = 100;
+export const ENTRY_COST = 100;
 /** What a list is taken to hold that does not say, such as the lines of an order. */
 const LIST_LENGTH = 5;
 /** Longer pages are refused by their fields, and so cost nothing more. */

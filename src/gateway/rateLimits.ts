@@ -37,7 +37,7 @@ export class RateLimited extends Error {
  * While the database is away each gateway goes by its own count, and nobody is refused for its sake.
  *
  * `rate-limiter-flexible` was looked at first: its Postgres store asks the database once for every request, and its way of keeping
- * counts in memory shares nothing but the news that somebody is blocked. A request here costs a microsecond.
+ * counts in memory shares nothing but the news that somebody is blocked. A request here costs three microseconds.
  */
 export class RateLimits {
   private readonly levels = new Map<string, Level>();

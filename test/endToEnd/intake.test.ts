@@ -14,10 +14,11 @@ const random = () => randomInt(2 ** 32) / 2 ** 32;
 const url = testRabbitmqUrl();
 const MARK = 200;
 
-/** Orders without an inventory to decide them, on RabbitMQ: taken up to the mark, refused with BUSY there, taken again afterwards. */
+/** A gateway among others. Orders without an inventory to decide them, on RabbitMQ: taken up to the mark, refused with BUSY there, taken again afterwards. */
 (url ? describe : describe.skip)('with inventory stopped', () => {
   let testDatabase: TestDatabase;
   let gateway: House;
+  let orders: House;
   let broker: Broker;
   const houses: House[] = [];
   let productId: number;
@@ -26,7 +27,7 @@ const MARK = 200;
   beforeAll(async () => {
     testDatabase = await createTestDatabase();
     gateway = await start(['gateway']);
-    await start(['orders']);
+    orders = await start(['orders']);
     broker = await connectRabbitmq({ url: url!, random });
     const input = '{ sku: "B-1", name: "Busy", price: 500, onHand: 100000 }';
     const added = await gateway.ask<{ createProduct: { id: number } }>(
@@ -57,6 +58,13 @@ const MARK = 200;
   };
   const stored = (status?: 'CONFIRMED') => testDatabase.database.order.count({ where: { status } });
   const backlog = async () => (await broker.depth(queues.orderCreated))?.ready ?? 0;
+
+  it('gateways on one database tell one another what they counted (S2.25)', async () => {
+    const asking = await gateway.as({ role: 'customer', customerId: 'CUST-shared' });
+    for (let count = 0; count < 5; count++) await gateway.ask('{ orders(first: 1) { nodes { id } } }', {}, asking);
+    const key = 'customer:CUST-shared';
+    await eventually(async () => ((await testDatabase.database.rateLevel.findUnique({ where: { key } }))?.level ?? 0) > 0);
+  });
 
   it('orders are taken to the mark, then answered BUSY at every door, and taken again when it has drained (S2.25)', async () => {
     let busy: Awaited<ReturnType<typeof place>>[number] | undefined;
@@ -110,6 +118,8 @@ const MARK = 200;
 
   /** Who waits for an answer is told that this passes; who does not is kept waiting, and nothing of it is lost. */
   async function holdsMessages() {
+    // It looks by itself, up to a second later than the gateway.
+    await eventually(async () => (await orders.ground.metrics.intakeBacklog.get()).values[0]!.value >= MARK);
     const heard: Record<string, unknown>[] = [];
     await broker.declare({ exchanges: [], queues: [{ name: 'busy-asker', kind: 'temporary' }], bindings: [] });
     await broker.consume('busy-asker', { prefetch: 10 }, (delivery) => {

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 
 import { buildSchema, getIntrospectionQuery, Kind, parse } from 'graphql';
 
-import { costOf, operationLimits } from '../../src/gateway/operationCost';
+import { configFields, readConfig } from '../../src/config';
+import { costOf, ENTRY_COST, LOOKUP_COST, MUTATION_COST, operationLimits } from '../../src/gateway/operationCost';
 import { shapeFault } from '../../src/gateway/operationShape';
 import { errorOf, startGateway } from './startGateway';
 
@@ -58,6 +59,13 @@ describe('what asks for far too much is above it', () => {
       `{ ...f0 } ${Array.from({ length: 400 }, (_, i) => `fragment f${i} on Query { ...f${i + 1} ...f${i + 1} }`).join(' ')} fragment f400 on Query { __typename }`,
     ],
   ])('%s', (_case, query, variables = {}) => expect(cost(query, variables)).toBeGreaterThan(limit));
+});
+
+it('limits and costs are what the settings say of them', () => {
+  const { GRAPHQL_COST_MAX: costMax, GRAPHQL_DEPTH_MAX: depthMax, GRAPHQL_ALIASES_MAX: aliasesMax } = readConfig({});
+  expect({ costMax, depthMax, aliasesMax }).toEqual(operationLimits);
+  const { meaning } = configFields().find(({ name }) => name === 'GRAPHQL_COST_MAX')!;
+  for (const cost of [LOOKUP_COST, ENTRY_COST, MUTATION_COST]) expect(meaning).toContain(` ${cost.toLocaleString('en')}`);
 });
 
 describe('the shape of a document', () => {

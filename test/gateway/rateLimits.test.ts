@@ -108,13 +108,11 @@ describe('in several gateways on one database', () => {
   it('what one let through, another hears of (S2.25)', async () => {
     const [one, two] = [aGateway(60), aGateway(60)];
     expect(countOf(50, () => admitted(one, customer('heard')))).toBe(50);
-    // A gateway asks about those who ask it.
-    expect(admitted(two, customer('heard'))).toBe(true);
-    const rest = await eventually(async () => {
-      const row = await there.database.rateLevel.findUnique({ where: { key: 'customer:heard' } });
-      return row && row.level > 50 ? countOf(60, () => admitted(two, customer('heard'))) : undefined;
-    });
-    expect(rest).toBeLessThan(20);
+    // Alone it would let sixty through.
+    let passed = 0;
+    for (; admitted(two, customer('heard')) === true; passed++) await new Promise((resolve) => setTimeout(resolve, 25));
+    expect(passed).toBeGreaterThanOrEqual(10);
+    expect(passed).toBeLessThan(45);
   });
 
   it('all let through no more than a minute’s worth each beyond the limit, however many ask', async () => {
