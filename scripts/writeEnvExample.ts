@@ -2,8 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { configFields } from '../src/config';
+import { withLimitsTable } from './limitsTable';
 
-/** `npm run env`: writes .env.example and the README's table from the config schema. A test fails when they are not up to date. */
+/** `npm run env`: writes .env.example, the README's table and that of docs/limits.md from the config schema. A test fails when they are not up to date. */
 export function envExample(): string {
   const rows = configFields().map(
     ({ name, default: fallback, meaning }) => `# ${meaning}\n${fallback === '' ? '# ' : ''}${name}=${fallback}\n`,
@@ -28,4 +29,6 @@ if (require.main === module) {
   writeFileSync(join(root, '.env.example'), envExample());
   const readme = join(root, 'README.md');
   writeFileSync(readme, withConfigTable(readFileSync(readme, 'utf8')));
+  const limits = join(root, 'docs', 'limits.md');
+  writeFileSync(limits, withLimitsTable(readFileSync(limits, 'utf8')));
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { algorithms, identityProblems } from './identity/settings';
+import { isNetwork } from './gateway/networks';
 import { rabbitmqNodes } from './messaging/brokers/rabbitmqUrl';
 
 /** What one process runs with. */
@@ -61,6 +62,18 @@ export const configSchema = z.object({
   /** 900 lines of the most units at the highest price still total within the whole numbers that are exact. */
   ORDER_LINES_MAX: count(100, 1, 900).describe('Lines of one order.'),
   ORDER_QUANTITY_MAX: count(100_000, 1, 100_000).describe('Units of one product in one order.'),
+  RATE_CUSTOMER_PER_MINUTE: count(600, 0, 1_000_000).describe(
+    'Requests of one customer in a minute, at all gateways together; 0 for no limit. Operators and services have none.',
+  ),
+  RATE_ADDRESS_PER_MINUTE: count(6_000, 0, 10_000_000).describe(
+    'Requests from one address in a minute, of customers and of nobody known; 0 for no limit. This machine has none.',
+  ),
+  TRUSTED_PROXIES: z
+    .string()
+    .optional()
+    .transform((text) => text?.split(',').map((network) => network.trim()) ?? [])
+    .refine((networks) => networks.every(isNetwork), 'must be addresses or networks such as 10.0.0.0/8, separated by commas')
+    .describe('Proxies whose `x-forwarded-for` is believed: addresses or networks, separated by commas. Nobody else is.'),
   BODY_LIMIT_KIB: count(100, 1, 10_240).describe('Size of one request body.'),
   LIVE_CONNECTIONS_MAX: count(1_000, 1, 100_000).describe('Subscriptions: WebSocket connections to one gateway at a time.'),
   LIVE_CONNECTIONS_PER_CUSTOMER_MAX: count(20, 1, 1_000).describe('And of these, of one customer.'),
@@ -69,8 +82,25 @@ export const configSchema = z.object({
   LIVE_KEEPALIVE_SECONDS: count(15, 1, 600).describe(
     'A connection is asked this often whether anybody is there; one that has not answered by the next time is cut.',
   ),
+  GRAPHQL_COST_MAX: count(25_000, 5_000, 1_000_000).describe(
+    'Cost of one GraphQL operation: a value of the answer is 1, a lookup 50, an entry of a list that is sent 100, a mutation 4,000.',
+  ),
+  GRAPHQL_DEPTH_MAX: count(20, 5, 100).describe('Fields inside one another in a GraphQL document.'),
+  GRAPHQL_ALIASES_MAX: count(100, 0, 5_000).describe('Aliases in a GraphQL document.'),
+  GRAPHQL_TOKENS_MAX: count(5_000, 100, 50_000).describe('Words and signs of a GraphQL document.'),
+  REQUEST_TIMEOUT_SECONDS: count(30, 1, 600).describe(
+    'How long the answer to an HTTP request may take; then 503, and what was asked for may still be done.',
+  ),
+  HEADERS_TIMEOUT_SECONDS: count(10, 1, 600).describe('How long the headers of an HTTP request may take to arrive.'),
+  RECEIVE_TIMEOUT_SECONDS: count(15, 1, 600).describe('How long the whole of an HTTP request may take to arrive.'),
+  KEEP_ALIVE_SECONDS: count(65, 1, 600).describe(
+    'How long an idle HTTP connection stays open: longer than at the load balancer before it.',
+  ),
   COMMIT_BATCH_MAX: count(64, 1, 500).describe('Orders that share one commit at most.'),
   CONSUMER_BATCH_MAX: count(256, 1, 500).describe('Messages that share one transaction at most.'),
+  BACKLOG_MAX: count(50_000, 10, 10_000_000).describe(
+    'Orders that wait for inventory, in the outbox and in its queue, before new ones are answered BUSY; taken again below four fifths.',
+  ),
   INTAKE_MAX: count(256, 16, 10_000).describe('Embedded only: messages on their way before new orders wait.'),
   SMTP_URL: url(['smtp:', 'smtps:'])
     .optional()

@@ -46,6 +46,8 @@ it('the pages are there: README, quickstart, services, event flow, GraphQL schem
     'docs/acceptance.md',
     'docs/identity.md',
     'docs/live.md',
+    'docs/limits.md',
+    'docs/api.md',
     'schema.graphql',
     'LICENSE',
   ]) {
@@ -57,7 +59,19 @@ it('the pages are there: README, quickstart, services, event flow, GraphQL schem
 });
 
 it('every link from page to file leads somewhere', () => {
-  const pages = ['README.md', 'quickstart', 'services', 'events', 'acceptance', 'identity', 'live', 'reliability', 'performance'];
+  const pages = [
+    'README.md',
+    'quickstart',
+    'services',
+    'events',
+    'acceptance',
+    'identity',
+    'api',
+    'limits',
+    'live',
+    'reliability',
+    'performance',
+  ];
   const paths = pages.map((page) => (page.endsWith('.md') ? page : `docs/${page}.md`));
   const broken = paths.flatMap((page) => {
     const links = [...readFileSync(join(root, page), 'utf8').matchAll(/\]\((?!http|#)([^)#]+)/g)].map((match) => match[1]!);

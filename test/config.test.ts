@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { isLimit, limitsTable, settingsThatLimit, withLimitsTable } from '../scripts/limitsTable';
 import { configTable, envExample, withConfigTable } from '../scripts/writeEnvExample';
 import { ConfigError, configFields, readConfig } from '../src/config';
 
@@ -56,4 +57,14 @@ it('.env.example and the table of the README are made from the schema: npm run e
   expect(read('.env.example')).toBe(envExample());
   expect(read('README.md')).toBe(withConfigTable(read('README.md')));
   expect(read('README.md')).toContain(configTable());
+});
+
+it('docs/limits.md has every limit in one table, made from the schema: npm run env', () => {
+  expect(read('docs/limits.md')).toBe(withLimitsTable(read('docs/limits.md')));
+  expect(read('docs/limits.md')).toContain(limitsTable());
+  expect(
+    configFields()
+      .filter(({ name }) => isLimit(name))
+      .map(({ name }) => name),
+  ).toEqual(settingsThatLimit());
 });

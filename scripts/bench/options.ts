@@ -21,6 +21,8 @@ and nothing is left running. The whole takes about 20 minutes.
   --growth A,B        orders there are already, beside none (1000000,5000000)
   --roles LIST        processes of each role (gateway=1,orders=1,inventory=1)
   --soak MINUTES      instead of all this: so long at 80 % of the highest rate, watching what grows
+  --overload N        instead of all this: N orders while inventory is stopped, until they are answered BUSY; then it returns
+  --mark N            with --overload: how many orders may wait before that (BACKLOG_MAX, 50000)
   --quick             a small dose of everything, to see that it works
   --seed S            the same seed makes the same orders (1)
   --json              one object on stdout instead of the report
@@ -40,6 +42,8 @@ export interface BenchCommand {
   growth: number[];
   roles: RoleCounts;
   soakMinutes?: number;
+  overloadOrders?: number;
+  mark: number;
   seed: number;
   json: boolean;
 }
@@ -54,6 +58,8 @@ const declared = {
   growth: { type: 'string' },
   roles: { type: 'string', default: 'gateway=1,orders=1,inventory=1' },
   soak: { type: 'string' },
+  overload: { type: 'string' },
+  mark: { type: 'string', default: '50000' },
   quick: { type: 'boolean', default: false },
   seed: { type: 'string', default: '1' },
   json: { type: 'boolean', default: false },
@@ -78,6 +84,8 @@ export function readOptions(args: string[]): BenchCommand | undefined {
     growth: counts('growth', dose.growth, 1, 100_000_000),
     roles: rolesOf(values.roles, 0),
     soakMinutes: values.soak === undefined ? undefined : positive('soak', values.soak),
+    overloadOrders: values.overload === undefined ? undefined : count('overload', values.overload, 100, 10_000_000),
+    mark: count('mark', values.mark, 10, 10_000_000),
     seed: count('seed', values.seed, 0, 2 ** 32 - 1),
     json: values.json,
   };

@@ -1,5 +1,6 @@
 import { grouped } from '../simulate/progress';
 import { type Percentiles } from '../simulate/report';
+import { type OverloadResult } from './overload';
 import { type BenchResult, type GoalResult, type PointResult, type SoakFigures } from './result';
 import { nameOf } from './round';
 
@@ -10,6 +11,7 @@ export function report(result: BenchResult): string {
     machineLine(result),
     ...(result.points.length > 0 ? ['', ...pointLines(result.points)] : []),
     ...(result.soak ? ['', ...soakLines(result.soak)] : []),
+    ...(result.overload ? ['', ...overloadLines(result.overload)] : []),
     ...(result.points.length > 0 ? ['', ...ratioLines(result)] : []),
     ...costLines(result),
     ...peakLines(result),
@@ -116,6 +118,17 @@ function latencyLine(name: string, percentiles: Percentiles | undefined): string
   return `    ${name.padEnd(24)}p50 ${milliseconds(p50)} · p95 ${milliseconds(p95)} · p99 ${milliseconds(p99)} ms`;
 }
 
+function overloadLines({ mark, steps, taken, drainSeconds, takenAfterwards }: OverloadResult): string[] {
+  const head = `█ OVERLOAD  no inventory, BUSY from ${grouped(mark)} waiting orders on`;
+  const lines = steps.map(({ taken, busy, waiting, answerMs: { p50, p95, p99 } }, index) => {
+    const latency = `p50 ${milliseconds(p50)} · p95 ${milliseconds(p95)} · p99 ${milliseconds(p99)} ms`;
+    const counts = `${grouped(taken).padStart(8)} taken ${grouped(busy).padStart(8)} busy ${grouped(waiting).padStart(9)} waiting`;
+    return `  ${String(index + 1).padStart(3)} ${counts}   ${latency}`;
+  });
+  const end = `  ${grouped(taken)} were taken; all decided ${drainSeconds.toFixed(1)} s after inventory returned; then ${grouped(takenAfterwards)} more taken`;
+  return [head, ...lines, end];
+}
+
 const steps = '▁▂▃▄▅▆▇█';
 
 function trendLine({ name, median, most, per_minute, is_flat, course }: SoakFigures['trends'][number]): string {
@@ -124,12 +137,14 @@ function trendLine({ name, median, most, per_minute, is_flat, course }: SoakFigu
   return `  ${is_flat ? '✓' : '✗'} ${name.padEnd(24)}${picture}  ${(is_flat ? 'flat' : 'grows').padEnd(5)}  ${figures}`;
 }
 
-function verdictLines({ verdict, broken, goals, soak }: BenchResult): string[] {
+function verdictLines({ verdict, broken, goals, soak, overload }: BenchResult): string[] {
   const known = goals.filter(({ met }) => met !== null);
   const promises = broken.length === 0 ? 'every promise held' : `${broken.length} promises were broken`;
   const reached = `${known.filter(({ met }) => met).length} of ${known.length} goals were reached`;
+  const grown = soak && (soak.is_flat ? 'nothing grew' : 'something grew');
+  const more = overload ? `BUSY began at ${grouped(overload.taken)} orders` : (grown ?? reached);
   return [
-    `${verdict}: ${promises}; ${soak ? (soak.is_flat ? 'nothing grew' : 'something grew') : reached}`,
+    `${verdict}: ${promises}; ${more}`,
     ...broken.flatMap(({ site, promise, examples }) => [`  ✗ ${site}: ${promise}`, ...examples.map((line) => `      ${line}`)]),
   ];
 }

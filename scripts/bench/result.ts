@@ -1,6 +1,7 @@
 import { type AuditOutcome } from '../audit';
 import { rounded, type Percentiles } from '../simulate/report';
 import { referenceClients, type BenchCommand } from './options';
+import { overloadFaults, type OverloadResult } from './overload';
 import { isMet, ratiosOf, type Ratio } from './ratios';
 import { median, pointsLike, type Family, type Measured, type Round, type Setting } from './round';
 import { type BenchRun } from './run';
@@ -20,7 +21,8 @@ export interface BenchResult {
   /** By site and part. */
   peak_rss_mib: Record<string, Record<string, number>>;
   soak?: SoakFigures;
-  broken: (AuditOutcome & { site: string })[];
+  overload?: OverloadResult;
+  broken: (Omit<AuditOutcome, 'group'> & { site: string })[];
 }
 
 export interface GoalResult {
@@ -51,12 +53,17 @@ export interface PointResult extends Figures {
   rates: number[];
 }
 
-export function resultOf(command: BenchCommand, { machine, measured, inspections, soak }: BenchRun): BenchResult {
+export function resultOf(command: BenchCommand, { machine, measured, inspections, soak, overload }: BenchRun): BenchResult {
   const clients = referenceClients(command);
   const ratios = ratiosOf(measured, clients);
   const points = measured.map(pointResult);
   const reference = pointsLike(points, 'e2e', { product: 'uniform', lines: 1, clients })[0];
-  const broken = inspections.flatMap(({ site, broken }) => broken.map((outcome) => ({ site, ...outcome })));
+  const audited = inspections.flatMap(({ site, broken }) => broken.map((outcome) => ({ site, ...outcome })));
+  const faults = overload ? overloadFaults(overload) : [];
+  const broken = [
+    ...audited,
+    ...faults.map((promise) => ({ site: 'distributed', name: 'overload', promise, broken: 1, examples: [] })),
+  ];
   return {
     ...{ verdict: broken.length === 0 ? 'PASS' : 'FAIL', machine, clients, points },
     ratios: {
@@ -66,6 +73,7 @@ export function resultOf(command: BenchCommand, { machine, measured, inspections
     goals: ratios.flatMap(goalResult),
     peak_rss_mib: Object.fromEntries(inspections.map(({ site, peakMiB }) => [site, each(peakMiB, Math.round)])),
     soak: soak && soakFigures(soak),
+    overload,
     broken,
   };
 }

@@ -18,6 +18,7 @@ import { type BenchProgress } from './progress';
 import { firstOfEach, type Family, type Measured, type Point } from './round';
 import { startServers } from './servers';
 import { openDistributed, openEmbedded, type Site } from './site';
+import { overload, type OverloadResult } from './overload';
 import { soak, type SoakResult } from './soak';
 import { type Stage } from './stage';
 import { type LoadReply, type LoadRequest } from './workers/requests';
@@ -27,6 +28,7 @@ export interface BenchRun {
   measured: Measured[];
   inspections: Inspection[];
   soak?: SoakResult;
+  overload?: OverloadResult;
 }
 
 /** Starts everything, measures, audits, and leaves nothing. */
@@ -38,6 +40,7 @@ export async function runBench(command: BenchCommand, signal: AbortSignal, progr
     const stage = await openStage({ command, signal, progress, folder, undo });
     const machine = await describeMachine(stage.servers);
     if (command.soakMinutes !== undefined) return { machine, measured: stage.measured, ...(await soakAlone(stage)) };
+    if (command.overloadOrders !== undefined) return { machine, measured: stage.measured, ...(await overloadAlone(stage)) };
     const inspections = [...(await measureMain(stage)), ...(await measureGrowth(stage))];
     return { machine, measured: stage.measured, inspections };
   } catch (error) {
@@ -105,8 +108,9 @@ function wants({ only }: BenchCommand, ...some: Family[]): boolean {
   return some.some((family) => only.includes(family));
 }
 
-function openMain({ servers, command, undo, aborted }: Stage): Promise<Site> {
-  return openDistributed(servers, { name: 'distributed', connectionsMax: CONNECTIONS_MAX, roles: command.roles, undo, aborted });
+function openMain({ servers, command, undo, aborted }: Stage, settings?: Record<string, string>): Promise<Site> {
+  const given = { roles: command.roles, settings, undo, aborted };
+  return openDistributed(servers, { name: 'distributed', connectionsMax: CONNECTIONS_MAX, ...given });
 }
 
 /** What the floor leaves of the hundred connections that the server lets in. */
@@ -126,4 +130,10 @@ async function soakAlone(stage: Stage): Promise<{ soak: SoakResult; inspections:
   const site = await openMain(stage);
   const result = await soak(stage, site, stage.command.soakMinutes! * 60_000);
   return { soak: result, inspections: [await inspect(stage, site)] };
+}
+
+async function overloadAlone(stage: Stage): Promise<{ overload: OverloadResult; inspections: Inspection[] }> {
+  const site = await openMain(stage, { BACKLOG_MAX: String(stage.command.mark) });
+  const result = await overload(stage, site);
+  return { overload: result, inspections: [await inspect(stage, site)] };
 }

@@ -42,25 +42,26 @@ export interface DistributedOptions extends SiteOptions {
   roles: RoleCounts;
   /** The virtual host of RabbitMQ; the first one unless given. */
   host?: string;
+  settings?: Record<string, string>;
   /** How many connections to Postgres its processes may open together: the server lets in a hundred. */
   connectionsMax: number;
 }
 
 /** As in production; only patience differs, because an order that waits in a backlog on purpose is not late. */
-const patience = { ORDER_REPUBLISH_SECONDS: '3600', ORDER_DEADLINE_SECONDS: '86400' };
+const patience = { ORDER_REPUBLISH_SECONDS: '3600', ORDER_DEADLINE_SECONDS: '86400', BACKLOG_MAX: '10000000' };
 const common = { NODE_ENV: 'production', LOG_LEVEL: 'warn', ...patience, ...ownLogin.settings };
 /** As many connections as a process has by default. */
 const POOL_SIZE_MAX = 10;
 
 /** The roles as processes on the private servers, with no proxy in between. */
 export async function openDistributed(servers: Servers, options: DistributedOptions): Promise<Site> {
-  const { name, roles, host, undo, aborted } = options;
+  const { name, roles, host, settings, undo, aborted } = options;
   const databaseUrl = await makeDatabase(servers, name);
   const brokerUrl = host === undefined ? servers.rabbitmq.url : `${servers.rabbitmq.url}/${host}`;
   const folder = join(servers.folder, name);
   mkdirSync(folder, { recursive: true });
   const urls = { DATABASE_URL: databaseUrl, RABBITMQ_URL: brokerUrl, HOLDFAST_DATA: folder };
-  const crew = new Crew(folder, { ...common, ...urls, DATABASE_POOL_SIZE: String(poolSizeOf(options)) });
+  const crew = new Crew(folder, { ...common, ...settings, ...urls, DATABASE_POOL_SIZE: String(poolSizeOf(options)) });
   undo.add(() => crew.end('SIGKILL'));
   for (const [role, count] of Object.entries(roles)) await crew.start(role as FleetRole, count);
   const serverPids = (table: ProcessTable) => ({

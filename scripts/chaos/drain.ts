@@ -41,7 +41,7 @@ const CUSTOMER = 'chaos-drain';
  */
 export async function runDrain(options: DrainOptions): Promise<DrainResult> {
   const { orders, inventory, seed, signal } = options;
-  const settings = { ORDER_REPUBLISH_SECONDS: '3600', ORDER_DEADLINE_SECONDS: '86400' };
+  const settings = { ORDER_REPUBLISH_SECONDS: '3600', ORDER_DEADLINE_SECONDS: '86400', BACKLOG_MAX: '10000000' };
   const world = await openWorld({ roles: { gateway: 1, orders: 1, inventory: 0, accounts: 0 }, settings });
   try {
     const client = createClient({

@@ -90,15 +90,9 @@ export function customerOf(run: string, customer: number): string {
 }
 
 /** Whatever the gateway calls an order goes into the journal, with the lines that were sent for it. */
-async function send(input: OrderInput, journal: Journal, { client }: Placing): Promise<string | undefined> {
+async function send(input: OrderInput, journal: Journal, placing: Placing): Promise<string | undefined> {
   const startedAt = performance.now();
-  const answer = await client.ask<{ createOrder: OrderAnswer }>(creation, { input }).then(
-    ({ createOrder }) => createOrder,
-    (error: unknown): OrderAnswer => {
-      if (error instanceof RefusedRequest) return { message: error.message };
-      throw error;
-    },
-  );
+  const answer = await placed(input, placing);
   journal.answerTimes.recordValue(Math.max(1, Math.round((performance.now() - startedAt) * 1_000)));
   if (answer.id !== undefined) {
     const { customerId, idempotencyKey, items: lines } = input;
@@ -109,6 +103,23 @@ async function send(input: OrderInput, journal: Journal, { client }: Placing): P
   else journal.refused.push(answer.message ?? 'refused without a reason');
   return undefined;
 }
+
+/** Who is told BUSY comes back, as a shop's customers do. */
+async function placed(input: OrderInput, { client, signal }: Placing): Promise<OrderAnswer> {
+  for (;;) {
+    const answer = await client.ask<{ createOrder: OrderAnswer }>(creation, { input }).then(
+      ({ createOrder }) => createOrder,
+      (error: unknown): OrderAnswer => {
+        if (error instanceof RefusedRequest) return { message: error.message };
+        throw error;
+      },
+    );
+    if (answer.code !== 'BUSY' || signal.aborted) return answer;
+    await new Promise((resolve) => setTimeout(resolve, BUSY_PAUSE_MS));
+  }
+}
+
+const BUSY_PAUSE_MS = 1_000;
 
 /** Should it be taken for an order after all, the journal has the lines that were sent, and they will not be the stored ones. */
 async function sendConflict(order: OrderInput, journal: Journal, placing: Placing): Promise<void> {

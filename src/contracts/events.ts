@@ -30,7 +30,7 @@ export const requestedLine = z.looseObject({
 /** A line as reserved, with the price that was taken. */
 export const reservedLine = z.looseObject({ product_id: productId, quantity, unit_price: minorUnits });
 /** Why one line could not be reserved. */
-export const rejectionCode = z.enum(['INSUFFICIENT_STOCK', 'UNKNOWN_PRODUCT', 'PRODUCT_INACTIVE']);
+export const rejectionCode = z.enum(['INSUFFICIENT_STOCK', 'UNKNOWN_PRODUCT', 'PRODUCT_INACTIVE', 'PURCHASE_LIMIT']);
 export const rejectedLine = z.looseObject({
   product_id: productId,
   requested: z.int().min(1),
@@ -78,7 +78,17 @@ const product = {
  */
 export const events = {
   OrderCreated: z
-    .looseObject({ event: z.literal('OrderCreated'), order_id: orderId, items: lines })
+    .looseObject({
+      event: z.literal('OrderCreated'),
+      order_id: orderId,
+      items: lines,
+      customer_id: text(100)
+        .optional()
+        .catch(undefined)
+        .describe(
+          'Whose order it is: limits per customer go by it. Without it, or where it is no such text, the order is counted alone',
+        ),
+    })
     .describe('An order was placed, by our order service or another: inventory reserves all of its lines or none, and answers.'),
   OrderRequested: z
     .looseObject({

@@ -14,7 +14,7 @@ const mug = { product_id: 1, sku: 'MUG-BLUE', name: 'Mug, blue', price: 1_999, c
  * sends, and what is kept for ever as that event's newest golden message.
  */
 export const samples: { readonly [T in EventType]: EventOf<T> } = {
-  OrderCreated: { event: 'OrderCreated', order_id: orderId, items: [ordered] },
+  OrderCreated: { event: 'OrderCreated', order_id: orderId, items: [ordered], customer_id: customerId },
   OrderRequested: {
     ...{ event: 'OrderRequested', order_id: '6f0c2a6e-3f0b-4c55-9f5e-0d3f6f1c7a10', user_id: customerId },
     order: [{ sku: 'MUG-BLUE', quantity: 2 }],

@@ -11,27 +11,27 @@ import {
 } from '@apollo/server';
 import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
 import { GraphQLError, type GraphQLSchema, OperationTypeNode } from 'graphql';
-import { AccessDenied, type Identity } from '../identity';
+import { AccessDenied } from '../identity';
 import { type Logger } from '../observability/logger';
 import { type Metrics } from '../observability/metrics';
 import { type RequestContext } from '../observability/requestContext';
 import { Unavailable } from '../observability/unavailable';
-import { callerOf, challengeOf } from './callers';
+import { admit, retryHeader, type Admission } from './admission';
+import { challengeOf } from './callers';
 import { type RouteHandler } from './httpServer';
 import { errorFormatter, logFault } from './graphqlErrors';
-import { operationCost } from './operationCost';
+import { operationCost, type OperationLimits } from './operationCost';
 import { operationOutcome } from './operationOutcome';
+import { RateLimited } from './rateLimits';
 import { ClientGone, readJson, Refusal, sendRefusal } from './requestBody';
 import { factsOf } from './requestFacts';
 import { correlationIdOf } from './requestIds';
 import { sendProblem } from './respond';
 
-export interface GraphqlOptions<Context extends RequestContext> {
+export interface GraphqlOptions<Context extends RequestContext> extends Admission {
   schema: GraphQLSchema;
   /** What resolvers get: `facts`, or `Object.assign(facts, …)` with what a role adds; a spread copy would lose its logger. */
   contextFor: (facts: RequestContext, request: IncomingMessage) => Context | Promise<Context>;
-  /** What tokens are checked by; without it none is good. */
-  identity?: Identity;
   log: Logger;
   metrics: Metrics;
   /** Turns off introspection and the suggestions that would give the schema away. */
@@ -39,6 +39,7 @@ export interface GraphqlOptions<Context extends RequestContext> {
   bodyLimitBytes?: number;
   /** Bounds the work of one document: checking it is quadratic in the worst case. */
   documentTokensMax?: number;
+  operationLimits?: OperationLimits;
 }
 
 /** GraphQL over HTTP. `handle` answers every request it is given; `stop` ends Apollo once no request is under way. */
@@ -61,7 +62,7 @@ export async function createGraphql<Context extends RequestContext>(options: Gra
 }
 
 function createApollo<Context extends RequestContext>(options: GraphqlOptions<Context>, requestIdStandIn: string) {
-  const { schema, log, metrics, production, documentTokensMax = 5_000 } = options;
+  const { schema, log, metrics, production, documentTokensMax = 5_000, operationLimits } = options;
   return new ApolloServer<Context>({
     schema,
     logger: log,
@@ -78,7 +79,7 @@ function createApollo<Context extends RequestContext>(options: GraphqlOptions<Co
     plugins: [
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginCacheControlDisabled(),
-      ...[subscriptionsElsewhere, operationCost(), operationOutcome(metrics, log)],
+      ...[subscriptionsElsewhere, operationCost(operationLimits), operationOutcome(metrics, log)],
     ],
   });
 }
@@ -100,15 +101,18 @@ const subscriptionsElsewhere: ApolloServerPlugin = {
  * request, a seventh of our speed.
  */
 async function contextOf<Context extends RequestContext>(
-  { contextFor, identity, log }: GraphqlOptions<Context>,
+  options: GraphqlOptions<Context>,
   request: IncomingMessage,
   requestId: string,
 ): Promise<Context> {
+  const { contextFor, log } = options;
   try {
-    return await contextFor(factsOf(request, requestId, log, await callerOf(request, identity)), request);
+    const admitted = await admit(request, request.socket.remoteAddress, options);
+    return await contextFor(factsOf(request, requestId, log, admitted), request);
   } catch (error) {
     if (error instanceof Refusal) throw refusedByHeader(error);
     if (error instanceof AccessDenied) throw refusedByToken(error);
+    if (error instanceof RateLimited) throw refusedByRate(error);
     if (error instanceof Unavailable) throw unavailable(error, log);
     logFault(log, error, { requestId, correlationId: correlationIdOf(request, requestId) });
     throw error;
@@ -123,6 +127,12 @@ function refusedByToken(denied: AccessDenied): GraphQLError {
   const { status, header } = challengeOf(denied);
   const http = { status, headers: new HeaderMap([['www-authenticate', header]]) };
   return new GraphQLError(denied.message, { extensions: { code: denied.code, http } });
+}
+
+function refusedByRate(limited: RateLimited): GraphQLError {
+  const { message, retryAfterSeconds } = limited;
+  const http = { status: 429, headers: new HeaderMap(Object.entries(retryHeader(limited))) };
+  return new GraphQLError(message, { extensions: { code: 'RATE_LIMITED', retryAfterSeconds, http } });
 }
 
 function unavailable(error: Unavailable, log: Logger): GraphQLError {

@@ -8,16 +8,15 @@ import {
 } from '@grpc/grpc-js';
 
 import { GrpcRefusal, type GrpcMethod, type GrpcRequest } from '../grpc';
-import { demand, TokenRefused, type Identity } from '../identity';
+import { demand, TokenRefused } from '../identity';
 import { type Logger } from '../observability';
-import { callerOf } from './callers';
+import { admit, type Admission } from './admission';
 import { statusOf } from './grpcErrors';
 import { factsOf } from './requestFacts';
 import { requestIdOf } from './requestIds';
 
-export interface GrpcServing {
+export interface GrpcServing extends Admission {
   log: Logger;
-  identity?: Identity;
   /** The calls that are not answered yet. */
   underWay: Set<unknown>;
   /** Aborted when the server is about to stop. */
@@ -108,21 +107,24 @@ interface Known {
 }
 
 /** What the method gets. Rejects for a caller who may not call it. */
-async function requestOf(
-  { access }: GrpcMethod,
-  call: Call,
-  { requestId, signal, serving: { log, identity } }: Known,
-): Promise<GrpcRequest<never>> {
+async function requestOf({ access }: GrpcMethod, call: Call, { requestId, signal, serving }: Known): Promise<GrpcRequest<never>> {
   const asked = asHttp(call);
-  const caller = await callerOf(asked, identity);
-  demand(access, caller);
-  return { message: call.request as never, context: factsOf(asked, requestId, log, caller), signal };
+  const admitted = await admit(asked, hostOf(call.getPeer()), serving);
+  demand(access, admitted.caller);
+  return { message: call.request as never, context: factsOf(asked, requestId, serving.log, admitted), signal };
+}
+
+/** A peer is an address and a port. */
+function hostOf(peer: string): string {
+  return peer.slice(0, Math.max(0, peer.lastIndexOf(':')));
 }
 
 /** Metadata are headers: what HTTP's say, they say. */
 function asHttp({ metadata }: Call): { headers: Record<string, string | undefined> } {
   const names = ['authorization', 'x-request-id', 'x-correlation-id', 'idempotency-key'];
-  return { headers: Object.fromEntries(names.map((name) => [name, metadata.get(name)[0]?.toString()])) };
+  const headers = Object.fromEntries(names.map((name) => [name, metadata.get(name)[0]?.toString()]));
+  // Each proxy may have added a line of its own, and the last is the one that counts.
+  return { headers: { ...headers, 'x-forwarded-for': metadata.get('x-forwarded-for').join(',') } };
 }
 
 /** Aborted when the client cancels or its deadline passes, or `marginMs` before that. */

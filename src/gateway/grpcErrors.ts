@@ -5,15 +5,19 @@ import { AccessDenied } from '../identity';
 import { Unavailable, type Logger } from '../observability';
 import { readDatabaseFault } from './databaseFaults';
 import { detailsOf } from './grpcDetails';
+import { RateLimited } from './rateLimits';
 import { Refusal } from './requestBody';
 import { maskedMessage } from './respond';
 
 /** What the caller is told of anything that was thrown; faults of ours are logged whole, and masked. */
 export function statusOf(error: unknown, requestId: string, log: Logger): Partial<ServiceError> {
-  if (error instanceof GrpcRefusal) return told(error, requestId);
+  if (error instanceof GrpcRefusal) return told(error, requestId, error.more.retryAfterSeconds);
   if (error instanceof AccessDenied) {
     const status = error.code === 'FORBIDDEN' ? 'PERMISSION_DENIED' : 'UNAUTHENTICATED';
     return told(new GrpcRefusal(status, error.code, error.message), requestId);
+  }
+  if (error instanceof RateLimited) {
+    return told(new GrpcRefusal('RESOURCE_EXHAUSTED', 'RATE_LIMITED', error.message), requestId, error.retryAfterSeconds);
   }
   if (error instanceof Refusal) {
     const { field } = error.problem.details ?? {};
@@ -47,6 +51,7 @@ const codes: Record<GrpcStatus, number> = {
   ALREADY_EXISTS: statusCodes.ALREADY_EXISTS,
   FAILED_PRECONDITION: statusCodes.FAILED_PRECONDITION,
   ABORTED: statusCodes.ABORTED,
+  RESOURCE_EXHAUSTED: statusCodes.RESOURCE_EXHAUSTED,
   UNAVAILABLE: statusCodes.UNAVAILABLE,
   INTERNAL: statusCodes.INTERNAL,
 };

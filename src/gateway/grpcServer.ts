@@ -14,12 +14,12 @@ import { loadSync } from '@grpc/proto-loader';
 import { HealthImplementation } from 'grpc-health-check';
 
 import { type GrpcMethod } from '../grpc';
-import { type Identity } from '../identity';
 import { type Health, type Logger } from '../observability';
+import { type Admission } from './admission';
 import { serveMethod } from './grpcCalls';
 import { PortInUse } from './portInUse';
 
-export interface GrpcServerOptions {
+export interface GrpcServerOptions extends Admission {
   methods: readonly GrpcMethod[];
   /** 0 picks a free one. */
   port: number;
@@ -27,8 +27,6 @@ export interface GrpcServerOptions {
   /** Size of one message. */
   messageLimitBytes: number;
   health: Health;
-  /** What tokens are checked by; without it none is good. */
-  identity?: Identity;
   log: Logger;
   /** How long `close` waits for calls that are under way. */
   closeLimitMs: number;
@@ -44,7 +42,7 @@ export interface GrpcServer {
 
 /** gRPC beside GraphQL and REST: the services of proto/, and grpc.health.v1. Rejects with PortInUse when another program holds the port. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
-  const { methods, log, host, identity } = options;
+  const { methods, host } = options;
   // What it has to say comes back as errors, too, and those are ours to log.
   setLogVerbosity(logVerbosity.NONE);
   const stopping = new AbortController();
@@ -54,7 +52,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     const served = methods.filter((method) => method.service === name);
     const handlers = served.map((method) => [
       method.name,
-      serveMethod(method, { log, identity, underWay, stopping: stopping.signal }),
+      serveMethod(method, { ...options, underWay, stopping: stopping.signal }),
     ]);
     server.addService(service, Object.fromEntries(handlers) as UntypedServiceImplementation);
   }

@@ -29,6 +29,17 @@ export interface HttpServerOptions {
   metrics: Metrics;
   /** How long `close` waits for requests that are under way. */
   closeLimitMs?: number;
+  times?: Partial<HttpTimes>;
+}
+
+export interface HttpTimes {
+  /** How long an answer may take. */
+  answerMs: number;
+  /** How long the headers, and the whole of a request, may take to arrive. */
+  headersMs: number;
+  receiveMs: number;
+  /** How long a connection without a request stays open. */
+  keepAliveMs: number;
 }
 
 export interface HttpServer {
@@ -44,8 +55,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const { port, portVariable = 'PORT', host, closeLimitMs = 20_000 } = options;
   const underWay = new Set<ServerResponse>();
   const take = (request: IncomingMessage, response: ServerResponse) =>
-    void answer({ options, server, underWay }, request, response);
-  const server = createServer({ ...timeouts, IncomingMessage: requestsWith(options.upgrades ?? {}) }, take);
+    void answer({ options, times, server, underWay }, request, response);
+  const times = { ...usualTimes, ...options.times };
+  const server = createServer({ ...nodeTimeouts(times), IncomingMessage: requestsWith(options.upgrades ?? {}) }, take);
   server.on('upgrade', (request, socket, head) => options.upgrades![pathOf(request.url ?? '/')]!(request, socket, head));
   // Without this listener Node invites every body; this way a route can refuse one before it is sent.
   server.on('checkContinue', take);
@@ -55,12 +67,19 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   return {
     port: address.port,
     url: `http://${nameOf(host)}:${address.port}`,
-    close: () => (closing ??= close({ options, server, underWay }, closeLimitMs)),
+    close: () => (closing ??= close({ options, times, server, underWay }, closeLimitMs)),
   };
 }
 
 /** Keep-alive outlasts the usual 60 s of a load balancer, so that it is never us who closes a connection it is about to use. */
-const timeouts = { keepAliveTimeout: 65_000, headersTimeout: 10_000, requestTimeout: 15_000, connectionsCheckingInterval: 2_000 };
+const usualTimes: HttpTimes = { answerMs: 30_000, headersMs: 10_000, receiveMs: 15_000, keepAliveMs: 65_000 };
+
+function nodeTimeouts({ headersMs, receiveMs, keepAliveMs }: HttpTimes) {
+  return {
+    ...{ keepAliveTimeout: keepAliveMs, headersTimeout: Math.min(headersMs, receiveMs), requestTimeout: receiveMs },
+    connectionsCheckingInterval: Math.min(2_000, headersMs, receiveMs),
+  };
+}
 
 /**
  * Where nobody listens for upgrades Node answers such requests as it does others; where somebody does, it hands over all of them, and
@@ -84,18 +103,23 @@ function requestsWith(upgrades: NonNullable<HttpServerOptions['upgrades']>): typ
 
 interface Serving {
   options: HttpServerOptions;
+  times: HttpTimes;
   server: Server;
   underWay: Set<ServerResponse>;
 }
 
-async function answer({ options, server, underWay }: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(serving: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { options, times, server, underWay } = serving;
   const startedAtMs = performance.now();
   const requestId = requestIdOf(request);
   response.setHeader('x-request-id', requestId);
   underWay.add(response);
   if (!server.listening) response.setHeader('connection', 'close');
   const route = routeOf(options.routes, request.url ?? '/');
+  let isLate = false;
+  const deadline = setTimeout(() => (isLate = tellLate(response, requestId, times.answerMs)), times.answerMs);
   response.on('close', () => {
+    clearTimeout(deadline);
     underWay.delete(response);
     observe(options, request, response, { route, requestId, startedAtMs });
   });
@@ -103,9 +127,20 @@ async function answer({ options, server, underWay }: Serving, request: IncomingM
     const handler = options.routes[route] ?? answerUnknown(options.routes);
     await handler(request, response, requestId);
   } catch (error) {
+    // Nobody can be answered twice: that is all that went wrong.
+    if (isLate) return;
     options.log.error({ err: error, requestId, method: request.method, route }, 'A request failed inside.');
     fail(response, requestId);
   }
+}
+
+/** The work goes on, and may succeed. True when the caller was told; false when half an answer is out, which may take as long as it takes. */
+function tellLate(response: ServerResponse, requestId: string, limitMs: number): boolean {
+  if (response.headersSent) return false;
+  const message = `There is no answer after ${limitMs / 1_000} s. It may still be done: try again, an order under the same idempotency key.`;
+  const headers = { 'retry-after': '1', connection: 'close' };
+  sendProblem(response, { status: 503, code: 'SERVICE_UNAVAILABLE', message, requestId, headers });
+  return true;
 }
 
 const unknownRoute = 'other';

@@ -1,4 +1,6 @@
 /** The door of the gateway: HTTP for every role; GraphQL and its playground, REST and gRPC for the gateway role. */
+export { createAddressOf } from './addresses';
+export { type Admission } from './admission';
 export { contractRoutes } from './contract';
 export { createGraphql, type GraphqlOptions } from './graphql';
 export { errorCodes, type ErrorCode } from './graphqlErrors';
@@ -9,4 +11,5 @@ export { createLiveDoor, type LiveDoor } from './live';
 export { playgroundRoutes, type PlaygroundOptions } from './playground';
 export { PortInUse } from './portInUse';
 export { probeRoutes } from './probes';
+export { RateLimits } from './rateLimits';
 export { restRoutes, type RestOptions } from './rest';

@@ -3,11 +3,12 @@ import { type Duplex } from 'node:stream';
 import { CloseCode, handleProtocols, makeServer, type Server } from 'graphql-ws';
 import { WebSocketServer, type WebSocket } from 'ws';
 
-import { AccessDenied, type Caller, type Identity } from '../identity';
+import { AccessDenied, type Caller } from '../identity';
 import { type Logger, Unavailable } from '../observability';
-import { callerOf } from './callers';
+import { admit } from './admission';
 import { type Upgrade } from './httpServer';
 import { createOperations } from './liveOperations';
+import { RateLimited } from './rateLimits';
 import { type Connection, type LiveContext, type LiveOptions, type Params } from './liveOptions';
 
 /** GraphQL subscriptions over WebSocket, in the protocol `graphql-transport-ws`. */
@@ -73,7 +74,7 @@ function serverOf(options: LiveOptions): Server<Connection> {
     async onConnect(context) {
       const { extra } = context;
       try {
-        const caller = await callerIn(context, options.identity);
+        const caller = await callerIn(context, options);
         // Whoever has left meanwhile would be counted for ever.
         if (extra.socket.readyState !== extra.socket.OPEN) return false;
         if (customers.add(caller)) {
@@ -100,10 +101,11 @@ const knownCodes = new Set<number>([
 ]);
 
 /** Who connects, by `connection_init`; a browser cannot set the header that other clients may show the token in. */
-async function callerIn({ connectionParams, extra }: LiveContext, identity: Identity | undefined): Promise<Caller> {
+async function callerIn({ connectionParams, extra: { request } }: LiveContext, admission: LiveOptions): Promise<Caller> {
   const given = connectionParams?.['authorization'] ?? connectionParams?.['Authorization'];
-  const headers = given === undefined ? extra.request.headers : { authorization: typeof given === 'string' ? given : '' };
-  const caller = await callerOf({ headers }, identity);
+  const shown = given === undefined ? {} : { authorization: typeof given === 'string' ? given : '' };
+  const headers = { ...request.headers, ...shown };
+  const { caller } = await admit({ headers }, request.socket.remoteAddress, admission);
   if (caller) return caller;
   const message = 'This needs a token: send {"authorization":"Bearer <token>"} with connection_init.';
   throw new AccessDenied('UNAUTHENTICATED', message);
@@ -111,6 +113,7 @@ async function callerIn({ connectionParams, extra }: LiveContext, identity: Iden
 
 function refuseCaller(error: unknown, socket: WebSocket, log: Logger): void {
   if (error instanceof AccessDenied) return socket.close(CloseCode.Unauthorized, reason(error.message));
+  if (error instanceof RateLimited) return socket.close(closeCodes.tryAgainLater, reason(error.message));
   if (error instanceof Unavailable) return socket.close(closeCodes.tryAgainLater, reason(error.message));
   log.error({ err: error }, 'A connection could not be let in.');
   socket.close(CloseCode.InternalServerError, 'Internal server error');

@@ -19,7 +19,8 @@ import { v7 as uuidv7 } from 'uuid';
 import { type RequestContext } from '../observability';
 import { errorFormatter, isFault, logFault } from './graphqlErrors';
 import { type Connection, type LiveContext, type LiveOptions, type Params } from './liveOptions';
-import { checkCost } from './operationCost';
+import { operationCheck, type CostedOperation } from './operationCost';
+import { RateLimited } from './rateLimits';
 import { factsOf } from './requestFacts';
 
 /** What is told of to many at once; see `RequestContext.together`. */
@@ -34,14 +35,17 @@ type Events = AsyncGenerator<ExecutionResult, void, undefined>;
 export function createOperations(
   options: LiveOptions,
 ): Pick<ServerOptions<Params, Connection>, 'onSubscribe' | 'subscribe' | 'onNext' | 'onError'> {
-  const { log, production, subscriptionsMax } = options;
+  const { log, production, subscriptionsMax, rateLimits } = options;
+  const check = operationCheck(options.operationLimits);
   return {
     onSubscribe(context, _id, payload) {
       const request = contextOf(context, options);
       try {
         if (Object.keys(context.subscriptions).length > subscriptionsMax)
           throw refusal(`This connection has ${subscriptionsMax} subscriptions already: complete one, or open another.`);
-        return { ...argsOf(payload, options), contextValue: request };
+        // Whoever is connected counts as whoever asks by HTTP does.
+        rateLimits?.admit(context.extra.caller, () => undefined);
+        return { ...argsOf(payload, options, check), contextValue: request };
       } catch (error) {
         return faultsOf(error).map((fault) => formatted(fault, request, production));
       }
@@ -85,24 +89,24 @@ function masked(error: GraphQLError, { log, production }: LiveOptions): GraphQLE
 
 function contextOf({ extra }: LiveContext, { log }: LiveOptions): RequestContext {
   const { 'x-correlation-id': correlationId } = extra.request.headers;
-  return factsOf({ headers: { 'x-correlation-id': correlationId } }, uuidv7(), log, extra.caller);
+  return factsOf({ headers: { 'x-correlation-id': correlationId } }, uuidv7(), log, { caller: extra.caller });
 }
 
-function argsOf({ query, operationName, variables }: SubscribePayload, options: LiveOptions): ExecutionArgs {
-  const { schema, production } = options;
-  const document = parse(query, { maxTokens: DOCUMENT_TOKENS_MAX });
+function argsOf(
+  { query, operationName, variables }: SubscribePayload,
+  { schema, production, documentTokensMax: maxTokens = 5_000 }: LiveOptions,
+  check: (operation: CostedOperation) => number,
+): ExecutionArgs {
+  const document = parse(query, { maxTokens });
   const rules = production ? [...specifiedRules, NoSchemaIntrospectionCustomRule] : specifiedRules;
   const problems = validate(schema, document, rules);
   if (problems.length > 0) throw new Problems(problems);
   const operation = getOperationAST(document, operationName);
   if (operation?.operation !== OperationTypeNode.SUBSCRIPTION)
     throw refusal('Here is listened to subscriptions: send queries and mutations by POST, and one subscription by its name.');
-  checkCost({ schema, document, operation, variables: variables ?? {} });
+  check({ schema, document, operation, variables: variables ?? {} });
   return { schema, document, operationName, variableValues: variables };
 }
-
-/** As over HTTP. */
-const DOCUMENT_TOKENS_MAX = 5_000;
 
 class Problems extends Error {
   constructor(readonly problems: readonly GraphQLError[]) {
@@ -112,6 +116,10 @@ class Problems extends Error {
 
 function faultsOf(error: unknown): readonly GraphQLError[] {
   if (error instanceof Problems) return error.problems.map((problem) => withCode(problem, 'GRAPHQL_VALIDATION_FAILED'));
+  if (error instanceof RateLimited) {
+    const { message, retryAfterSeconds } = error;
+    return [new GraphQLError(message, { extensions: { code: 'RATE_LIMITED', retryAfterSeconds } })];
+  }
   if (!(error instanceof GraphQLError)) return [new GraphQLError(String(error), { originalError: error as Error })];
   return [error.extensions['code'] === undefined ? withCode(error, 'GRAPHQL_PARSE_FAILED') : error];
 }

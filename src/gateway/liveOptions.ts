@@ -3,19 +3,22 @@ import { type GraphQLSchema } from 'graphql';
 import { type Context } from 'graphql-ws';
 import { type WebSocket } from 'ws';
 
-import { type Caller, type Identity } from '../identity';
+import { type Caller } from '../identity';
 import { type Logger, type Metrics } from '../observability';
+import { type Admission } from './admission';
+import { type OperationLimits } from './operationCost';
 
-export interface LiveOptions {
+export interface LiveOptions extends Admission {
   schema: GraphQLSchema;
-  /** What tokens are checked by; without it none is good. */
-  identity?: Identity;
   log: Logger;
   metrics: Metrics;
   /** Turns off introspection and the suggestions that would give the schema away. */
   production: boolean;
   /** Size of one message of a client. */
   messageLimitBytes: number;
+  /** As over HTTP. */
+  documentTokensMax?: number;
+  operationLimits?: OperationLimits;
   connectionsMax: number;
   /** And of these, of one customer. */
   connectionsPerCustomerMax: number;

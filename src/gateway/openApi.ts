@@ -60,7 +60,7 @@ function responseOf({ description, schema, headers = {} }: Endpoint['answers'][n
 function common({ access, body }: Endpoint): Record<number, string> {
   const denied: Record<number, string> = access === 'anyone' ? {} : { 403: 'Not for the role of the token.' };
   const unfit = { 400: 'The request cannot be read.', 401: 'A token is missing, or is not good here.' };
-  const any = { ...unfit, ...denied, 500: 'A fault of ours.', 503: 'Come back later.' };
+  const any = { ...unfit, ...denied, 429: 'Too many requests.', 500: 'A fault of ours.', 503: 'Come back later.' };
   return body ? { ...any, 413: 'The body is too large.', 415: 'The body is not sent as application/json.' } : any;
 }
 

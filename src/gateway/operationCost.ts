@@ -1,4 +1,4 @@
-import { type ApolloServerPlugin, type BaseContext } from '@apollo/server';
+import { type ApolloServerPlugin } from '@apollo/server';
 import {
   type DocumentNode,
   type FieldNode,
@@ -20,38 +20,69 @@ import {
   TypeMetaFieldDef,
   type ValueNode,
 } from 'graphql';
+import { type RequestContext } from '../observability/requestContext';
+import { shapeFault, type ShapeLimits } from './operationShape';
 
 /**
- * Refuses an operation that asks for too much, before any of it is done. A document of a few kilobytes can ask for a million rows,
- * or for five hundred transactions one after the other, and everyone else would wait for it. The cost is an estimate: a point for
- * each value of the answer, taking a page to hold as many as its `first` says, and more for each trip to the database.
+ * Refuses an operation that asks for too much, before any of it is done. What is let through counts for the rate limits as one request
+ * for each mutation's worth of it: many under aliases are many.
  */
-export function operationCost(limit = COST_MAX): ApolloServerPlugin<BaseContext> {
+export function operationCost(limits?: OperationLimits): ApolloServerPlugin<RequestContext> {
+  const check = operationCheck(limits);
   return {
     requestDidStart: () =>
       Promise.resolve({
         // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is to be a rejection
-        async didResolveOperation({ schema, document, operation, request: { variables = {} } }) {
-          if (operation) checkCost({ schema, document, operation, variables }, limit);
+        async didResolveOperation({ schema, document, operation, request: { variables = {} }, contextValue }) {
+          if (!operation) return;
+          const requests = Math.floor(check({ schema, document, operation, variables }) / MUTATION_COST);
+          if (requests > 1) contextValue.charge?.(requests - 1);
         },
       }),
   };
 }
 
-/** The same for who asks without Apollo. */
-export function checkCost(operation: CostedOperation, limit = COST_MAX): void {
-  if (costOf(operation) > limit) throw tooMuch();
+/**
+ * Gives the cost of an operation, or throws what refuses it. A document of a few kilobytes can ask for a million rows, or for five
+ * hundred transactions one after the other, and everyone else would wait for it. The cost is an estimate: a point for each value of
+ * the answer, taking a page to hold as many as its `first` says, and more for each trip to the database.
+ */
+export function operationCheck({ costMax, ...shape }: OperationLimits = operationLimits): (operation: CostedOperation) => number {
+  // Documents are parsed once and asked with again and again.
+  const faults = new WeakMap<DocumentNode, { fault?: string }>();
+  const faultOf = (document: DocumentNode) => {
+    const known = faults.get(document);
+    if (known) return known.fault;
+    const fault = shapeFault(document, shape);
+    faults.set(document, { fault });
+    return fault;
+  };
+  return (operation) => {
+    const fault = faultOf(operation.document);
+    if (fault !== undefined) throw refusal(fault);
+    const cost = costOf(operation);
+    if (cost > costMax) throw tooMuch();
+    return cost;
+  };
 }
 
-/** A page of 100 orders with lines and timeline costs 9,300, a bulk call of 100 orders 14,000. */
-const COST_MAX = 25_000;
+/** How much one operation may ask for. */
+export interface OperationLimits extends ShapeLimits {
+  costMax: number;
+}
+
+/**
+ * A page of 100 orders with lines and timeline costs 9,300, a bulk call of 100 orders 14,000; what tools ask a schema about itself
+ * is 15 deep.
+ */
+export const operationLimits: OperationLimits = { costMax: 25_000, depthMax: 20, aliasesMax: 100 };
 
 /** Of a field that is looked up by its arguments. */
-const LOOKUP_COST = 50;
+export const LOOKUP_COST = 50;
 /** Mutations run one after the other, each with a commit of its own. */
-const MUTATION_COST = 4_000;
+export const MUTATION_COST = 4_000;
 /** Of each entry of a list that is sent. */
-const ENTRY_COST = 100;
+export const ENTRY_COST = 100;
 /** What a list is taken to hold that does not say, such as the lines of an order. */
 const LIST_LENGTH = 5;
 /** Longer pages are refused by their fields, and so cost nothing more. */
@@ -71,6 +102,10 @@ export function costOf(operation: CostedOperation): number {
 function tooMuch(): GraphQLError {
   const message =
     'This operation asks for too much at once: ask for shorter lists, fewer fields or fewer mutations, or send several requests.';
+  return refusal(message);
+}
+
+function refusal(message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } } });
 }
 

@@ -1,12 +1,12 @@
-import { type Caller } from '../identity';
 import { type Logger } from '../observability/logger';
 import { type RequestContext } from '../observability/requestContext';
+import { type Admitted } from './admission';
 import { Refusal } from './requestBody';
 import { correlationIdOf, type WithHeaders } from './requestIds';
 
 /** What is known of a request before anybody looks at what it wants. Throws Refusal for an Idempotency-Key that is unfit. */
-export function factsOf(request: WithHeaders, requestId: string, log: Logger, caller: Caller | undefined): RequestContext {
-  return new RequestFacts(requestId, correlationIdOf(request, requestId), idempotencyKeyOf(request), caller, log);
+export function factsOf(request: WithHeaders, requestId: string, log: Logger, admitted: Admitted): RequestContext {
+  return new RequestFacts(requestId, correlationIdOf(request, requestId), idempotencyKeyOf(request), admitted, log);
 }
 
 /** Makes its logger when somebody logs, because few requests do and making one costs a tenth of a request. */
@@ -15,9 +15,17 @@ class RequestFacts implements RequestContext {
     readonly requestId: string,
     readonly correlationId: string,
     readonly idempotencyKey: string | undefined,
-    readonly caller: Caller | undefined,
+    private readonly admitted: Admitted,
     private readonly roleLog: Logger,
   ) {}
+
+  get caller() {
+    return this.admitted.caller;
+  }
+
+  charge(points: number): void {
+    this.admitted.charge?.(points);
+  }
 
   get log(): Logger {
     return this.roleLog.child({ requestId: this.requestId, correlationId: this.correlationId });

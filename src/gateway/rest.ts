@@ -2,24 +2,24 @@ import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { type z } from 'zod';
 
 import { faultsOf } from '../contracts';
-import { AccessDenied, demand, type Identity } from '../identity';
+import { AccessDenied, demand } from '../identity';
 import { Unavailable, type Logger } from '../observability';
 import { refusedInput, Refused, type Endpoint } from '../rest';
-import { callerOf, challengeOf } from './callers';
+import { admit, retryHeader, type Admission } from './admission';
+import { challengeOf } from './callers';
 import { readDatabaseFault } from './databaseFaults';
 import { type RouteHandler, type Routes } from './httpServer';
 import { openApiDocument } from './openApi';
 import { readOnly } from './probes';
+import { RateLimited } from './rateLimits';
 import { ClientGone, readJson, Refusal, sendRefusal } from './requestBody';
 import { factsOf } from './requestFacts';
 import { maskedMessage, sendJson, type Problem } from './respond';
 
-export interface RestOptions {
+export interface RestOptions extends Admission {
   endpoints: readonly Endpoint[];
   version: string;
   bodyLimitBytes: number;
-  /** What tokens are checked by; without it none is good. */
-  identity?: Identity;
   log: Logger;
 }
 
@@ -44,16 +44,17 @@ function serve(endpoints: Endpoint[], serving: Serving): RouteHandler {
   return async (request, response, requestId) => {
     try {
       const { endpoint, given } = find(endpoints, request);
-      const caller = await callerOf(request, serving.identity);
-      demand(ruleFor(endpoint, request), caller);
-      const context = factsOf(request, requestId, serving.log, caller);
+      const admitted = await admit(request, request.socket.remoteAddress, serving);
+      demand(ruleFor(endpoint, request), admitted.caller);
+      const context = factsOf(request, requestId, serving.log, admitted);
       const parameters = parsed(endpoint.parameters, given) ?? {};
       const body = endpoint.body && parsed(bodySchema(endpoint), await bodyOf(endpoint, request, response, serving));
       const answer = await endpoint.answer({ parameters, body, context });
       sendJson(response, answer.status, answer.body, answer.headers);
     } catch (error) {
       if (error instanceof ClientGone) response.destroy();
-      else sendRefusal(request, response, problemOf(error, requestId, serving.log), asProblemJson);
+      // It came too late, and the caller was told so.
+      else if (!response.headersSent) sendRefusal(request, response, problemOf(error, requestId, serving.log), asProblemJson);
     }
   };
 }
@@ -141,8 +142,16 @@ function problemOf(error: unknown, requestId: string, log: Logger): Problem {
   if (error instanceof Refusal) return { ...error.problem, message: error.message, requestId };
   if (error instanceof Refused) {
     const { allow, ...details } = error.more;
-    const headers = typeof allow === 'string' ? { allow } : undefined;
+    const { retryAfterSeconds } = details;
+    const headers = {
+      ...(typeof allow === 'string' && { allow }),
+      ...(typeof retryAfterSeconds === 'number' && { 'retry-after': String(retryAfterSeconds) }),
+    };
     return { status: error.status, code: error.code, message: error.message, requestId, details, headers };
+  }
+  if (error instanceof RateLimited) {
+    const details = { retryAfterSeconds: error.retryAfterSeconds };
+    return { status: 429, code: 'RATE_LIMITED', message: error.message, requestId, details, headers: retryHeader(error) };
   }
   if (error instanceof AccessDenied) {
     const { status, header } = challengeOf(error);

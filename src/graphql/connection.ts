@@ -2,7 +2,7 @@ import { GraphQLError } from 'graphql';
 import { ArgsType, type ClassType, Field, Int, ObjectType } from 'type-graphql';
 
 /** Pages hold at most this many. */
-const PAGE_SIZE_MAX = 100;
+export const PAGE_SIZE_MAX = 100;
 
 @ObjectType({ description: 'Where a page ends and whether another follows.' })
 export class PageInfo {

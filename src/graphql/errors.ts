@@ -8,6 +8,7 @@ export enum ErrorCode {
   UNKNOWN_ORDER = 'UNKNOWN_ORDER',
   UNKNOWN_PRODUCT = 'UNKNOWN_PRODUCT',
   IDEMPOTENCY_CONFLICT = 'IDEMPOTENCY_CONFLICT',
+  BUSY = 'BUSY',
   ORDER_STATE_CONFLICT = 'ORDER_STATE_CONFLICT',
   ORDER_VERSION_CONFLICT = 'ORDER_VERSION_CONFLICT',
   UPDATE_REJECTED = 'UPDATE_REJECTED',
@@ -30,6 +31,7 @@ registerEnumType(ErrorCode, {
     IDEMPOTENCY_CONFLICT: {
       description: 'The idempotency key was used before, for another order; or the reference, for another deposit.',
     },
+    BUSY: { description: 'Too many orders wait to be decided; `retryAfterSeconds` says when to try again.' },
     ORDER_STATE_CONFLICT: { description: "The order's status does not allow this." },
     ORDER_VERSION_CONFLICT: { description: 'The order is not at `expectedVersion`: somebody changed it meanwhile.' },
     UPDATE_REJECTED: { description: 'Inventory cannot hold the new quantities; the order keeps its lines. `reason` says why.' },

@@ -2,7 +2,7 @@
 import 'reflect-metadata';
 
 export { accessOf, Allow, guardSchema } from './access';
-export { badInput, Connection, cursorBigInt, cursorOf, Edge, pageOf, PageArgs, readCursor } from './connection';
+export { badInput, Connection, cursorBigInt, cursorOf, Edge, pageOf, PAGE_SIZE_MAX, PageArgs, readCursor } from './connection';
 export { ErrorCode, ErrorResult, FieldProblem, ValidationError } from './errors';
 export { Money } from './money';
 export { SafeInt, Timestamp } from './scalars';

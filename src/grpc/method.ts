@@ -38,6 +38,7 @@ export type GrpcStatus =
   | 'ALREADY_EXISTS'
   | 'FAILED_PRECONDITION'
   | 'ABORTED'
+  | 'RESOURCE_EXHAUSTED'
   | 'UNAVAILABLE'
   | 'INTERNAL';
 
@@ -59,7 +60,13 @@ export class GrpcRefusal extends Error {
     /** To decide by, the same as at the other doors; the message is for people and may change. */
     readonly code: string,
     message: string,
-    readonly more: { fields?: FieldFault[]; violations?: Violation[]; facts?: Record<string, string> } = {},
+    readonly more: {
+      fields?: FieldFault[];
+      violations?: Violation[];
+      facts?: Record<string, string>;
+      /** When the same call may succeed. */
+      retryAfterSeconds?: number;
+    } = {},
   ) {
     super(message);
   }

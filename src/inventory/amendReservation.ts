@@ -1,7 +1,7 @@
 import { RetryTransaction, type Transaction } from '../database';
 import { failpoint } from '../faults';
 import { followUp, type Handler, type IncomingMessage } from '../messaging';
-import { decideAmendments, type Amendment, type AmendmentDecision } from './amendment';
+import { decideAmendments, type Amendment, type AmendmentDecision, type Held } from './amendment';
 import {
   amendReservations,
   findAmendments,
@@ -12,7 +12,8 @@ import {
   type StoredAnswer,
 } from './amendmentRows';
 import { lockHeld } from './lockHeld';
-import { mergeWish } from './stock';
+import { readPurchases } from './purchaseRows';
+import { isLimited, mergeWish, type Stock } from './stock';
 import { move, type Movement } from './stockRows';
 
 /**
@@ -28,20 +29,22 @@ export function amendReservation(newId: () => string): Handler<'AmendReservation
     const { answers, lastNumbers, now } = await findAmendments(tx, asked.map(nameOf));
     const held = await readHeld(tx, reservations, lastNumbers);
     const news = asked.filter((message) => !answers.has(keyOf(nameOf(message))));
-    const decisions = decideAmendments(
+    const purchases = await readPurchases(
+      tx,
       stock,
-      held,
-      news.map((message) => toAmendment(message, now)),
+      news.map((message) => ({ customerId: held.get(message.body.order_id)?.customerId, productIds: productsOf(message) })),
     );
+    const amendments = news.map((message) => toAmendment(message, now));
+    const decisions = decideAmendments(stock, held, amendments, purchases);
     for (const decision of decisions) answers.set(keyOf(nameOf(decision)), answerOf(decision));
-    await saveDecisions(tx, decisions);
+    await saveDecisions(tx, decisions, { stock, held });
     return batch.map((message) => followUp(message, answers.get(keyOf(nameOf(message)))!, newId));
   };
 }
 
 type Asked = IncomingMessage<'AmendReservation'>;
 
-async function saveDecisions(tx: Transaction, decisions: AmendmentDecision[]): Promise<void> {
+async function saveDecisions(tx: Transaction, decisions: AmendmentDecision[], { stock, held }: Known): Promise<void> {
   if (decisions.length === 0) return;
   const inserted = await saveAnswers(
     tx,
@@ -52,7 +55,18 @@ async function saveDecisions(tx: Transaction, decisions: AmendmentDecision[]): P
   failpoint('amendReservation.written');
   const amended = decisions.filter((decision) => decision.type === 'amended');
   await move(tx, amended.flatMap(movementsOf));
-  await amendReservations(tx, [...new Map(amended.map((decision) => [decision.orderId, decision])).values()]);
+  const latest = [...new Map(amended.map((decision) => [decision.orderId, decision])).values()];
+  const reservations = latest.map(({ orderId, lines }) => {
+    const { customerId } = held.get(orderId)!;
+    return { orderId, lines: lines.map((line) => (isLimited(stock.get(line.productId)) ? { ...line, customerId } : line)) };
+  });
+  await amendReservations(tx, reservations);
+}
+
+/** What was read under the locks. */
+interface Known {
+  stock: ReadonlyMap<number, Stock>;
+  held: ReadonlyMap<string, Held>;
 }
 
 function movementsOf({ orderId, number, differences }: AmendmentDecision & { type: 'amended' }): Movement[] {

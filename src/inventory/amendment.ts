@@ -1,5 +1,5 @@
 import { type AmendmentRefusal, type RejectedLine } from '../contracts';
-import { available, reasons, type HeldLine, type Stock, type WishedLine } from './stock';
+import { available, Purchases, reasons, type HeldLine, type Stock, type WishedLine } from './stock';
 
 /** What an order is to hold from now on, all lines of it, each product once; `number` names the change among the order's. */
 export interface Amendment {
@@ -14,6 +14,8 @@ export interface Amendment {
 export interface Held {
   /** False when nothing is reserved for it: it never was, or it was let go, or taken out. */
   isActive: boolean;
+  /** Whose order it is, where anybody said so. */
+  customerId?: string;
   lines: HeldLine[];
   /** The latest amendment that was answered; 0 for none. */
   lastNumber: number;
@@ -39,19 +41,24 @@ export function decideAmendments(
   stock: ReadonlyMap<number, Stock>,
   held: ReadonlyMap<string, Held>,
   amendments: Amendment[],
+  purchases: Purchases = new Purchases(),
 ): AmendmentDecision[] {
+  const bought = purchases.copy();
   const left = new Map([...stock.values()].map((row) => [row.productId, available(row)]));
   const holding = new Map(held);
   return amendments.map((amendment) => {
     const { orderId, number } = amendment;
     const before = holding.get(orderId) ?? nothing;
-    const refusal = refusalOf(amendment, before) ?? shortage(amendment, before, stock, left);
+    const refusal = refusalOf(amendment, before) ?? shortage(amendment, before, stock, { left, bought });
     holding.set(orderId, { ...before, lastNumber: Math.max(before.lastNumber, number) });
     if (refusal) return { type: 'rejected', orderId, number, ...refusal };
     const differences = differencesOf(before.lines, amendment.lines);
-    for (const { productId, units } of differences) left.set(productId, left.get(productId)! - units);
+    for (const { productId, units } of differences) {
+      left.set(productId, left.get(productId)! - units);
+      bought.add(productId, before.customerId, units);
+    }
     const lines = amendment.lines.map((line) => priced(line, before.lines, stock));
-    holding.set(orderId, { isActive: true, lines, lastNumber: number });
+    holding.set(orderId, { ...before, isActive: true, lines, lastNumber: number });
     return { type: 'amended', orderId, number, lines, differences };
   });
 }
@@ -81,10 +88,14 @@ function shortage(
   { lines }: Amendment,
   before: Held,
   stock: ReadonlyMap<number, Stock>,
-  left: ReadonlyMap<number, number>,
+  { left, bought }: { left: ReadonlyMap<number, number>; bought: Purchases },
 ): Refusal | undefined {
   const growing = differencesOf(before.lines, lines).filter(({ units }) => units > 0);
-  const faults = growing.flatMap((difference) => faultOf(difference, lines, stock.get(difference.productId), left) ?? []);
+  const faults = growing.flatMap((difference) => {
+    const row = stock.get(difference.productId);
+    const own = before.lines.find(({ productId }) => productId === difference.productId)?.quantity;
+    return faultOf(difference, lines, row, { left, room: bought.room(row, before.customerId, own) }) ?? [];
+  });
   const [first] = faults;
   return first && { code: first.code, reason: reasons[first.code], lines: faults };
 }
@@ -94,13 +105,14 @@ function faultOf(
   { productId, units }: Difference,
   wanted: WishedLine[],
   stock: Stock | undefined,
-  left: ReadonlyMap<number, number>,
+  { left, room }: { left: ReadonlyMap<number, number>; room: number },
 ): RejectedLine | undefined {
   const requested = wanted.find((line) => line.productId === productId)!.quantity;
   if (!stock) return { product_id: productId, requested, available: 0, code: 'UNKNOWN_PRODUCT' };
   const more = left.get(productId)!;
-  const fault = { product_id: productId, requested, available: requested - units + more };
+  const fault = { product_id: productId, requested, available: requested - units + Math.max(0, Math.min(more, room)) };
   if (!stock.active) return { ...fault, code: 'PRODUCT_INACTIVE' };
+  if (room < units) return { ...fault, code: 'PURCHASE_LIMIT' };
   return more < units ? { ...fault, code: 'INSUFFICIENT_STOCK' } : undefined;
 }
 

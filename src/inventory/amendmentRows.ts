@@ -1,7 +1,7 @@
 import { type EventOf } from '../contracts';
 import { type Transaction } from '../database';
 import { type Held } from './amendment';
-import { type LockedReservation } from './reservationRows';
+import { type LockedReservation, type NewLine } from './reservationRows';
 import { type HeldLine } from './stock';
 
 /** What an order service is told about a change that it asked for. */
@@ -56,10 +56,11 @@ export async function readHeld(
     FROM inventory.reservation_lines WHERE order_id = ANY(${[...reservations.keys()]}::text[]) ORDER BY order_id, product_id`;
   const linesOf = (id: string) => rows.filter(({ orderId }) => orderId === id);
   return new Map(
-    [...reservations.values()].map(({ orderId, status }): [string, Held] => [
+    [...reservations.values()].map(({ orderId, status, customerId }): [string, Held] => [
       orderId,
       {
         isActive: status === 'ACTIVE',
+        customerId: customerId ?? undefined,
         lines: linesOf(orderId).map(({ productId, quantity, unitPrice }) => ({
           ...{ productId, quantity, unitPrice: Number(unitPrice) },
         })),
@@ -87,7 +88,7 @@ export async function saveAnswers(tx: Transaction, answers: StoredAnswer[]): Pro
  * Has each reservation hold these lines and no others, and changes its stored answer with them: an order that is asked for again must
  * never be promised what is not held any more. The caller holds the locks, and names each order once.
  */
-export async function amendReservations(tx: Transaction, amended: { orderId: string; lines: HeldLine[] }[]): Promise<void> {
+export async function amendReservations(tx: Transaction, amended: { orderId: string; lines: NewLine[] }[]): Promise<void> {
   if (amended.length === 0) return;
   const orderIds = amended.map(({ orderId }) => orderId);
   const lines = amended.flatMap((order) => order.lines.map((line) => ({ orderId: order.orderId, ...line })));
@@ -97,17 +98,19 @@ export async function amendReservations(tx: Transaction, amended: { orderId: str
         ${lines.map((line) => line.orderId)}::text[],
         ${lines.map((line) => line.productId)}::int[],
         ${lines.map((line) => line.quantity)}::int[],
-        ${lines.map((line) => line.unitPrice)}::bigint[]
-      ) AS line(order_id, product_id, quantity, unit_price)
+        ${lines.map((line) => line.unitPrice)}::bigint[],
+        ${lines.map((line) => line.customerId ?? null)}::text[]
+      ) AS line(order_id, product_id, quantity, unit_price, customer_id)
     ), dropped AS (
       DELETE FROM inventory.reservation_lines AS line
       WHERE order_id = ANY(${orderIds}::text[])
         AND NOT EXISTS (SELECT FROM held WHERE held.order_id = line.order_id AND held.product_id = line.product_id)
     ), kept AS (
-      INSERT INTO inventory.reservation_lines (order_id, product_id, quantity, unit_price_minor)
-      SELECT order_id, product_id, quantity, unit_price FROM held
-      ON CONFLICT (order_id, product_id)
-        DO UPDATE SET quantity = EXCLUDED.quantity, unit_price_minor = EXCLUDED.unit_price_minor
+      INSERT INTO inventory.reservation_lines (order_id, product_id, quantity, unit_price_minor, customer_id)
+      SELECT order_id, product_id, quantity, unit_price, customer_id FROM held
+      ON CONFLICT (order_id, product_id) DO UPDATE SET
+        quantity = EXCLUDED.quantity, unit_price_minor = EXCLUDED.unit_price_minor,
+        customer_id = coalesce(EXCLUDED.customer_id, reservation_lines.customer_id)
     )
     UPDATE inventory.reservations AS reservation
     SET updated_at = clock_timestamp(), answer = json_build_object(

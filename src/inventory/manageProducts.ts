@@ -5,7 +5,8 @@ import { classifyDatabaseError, type Transaction } from '../database';
 import { type Outbox, type OutgoingMessage } from '../messaging';
 import { invalid, type Invalid } from './invalid';
 import { findProduct, type ProductKey, type ProductView } from './readProducts';
-import { move } from './stockRows';
+import { setLimit } from './purchaseRows';
+import { lockStock, move } from './stockRows';
 
 /** A million in most currencies: above it a total could leave the numbers that are exact. */
 export const PRICE_MAX = 100_000_000;
@@ -17,12 +18,16 @@ export interface CreateProductInput {
   price: number;
   /** Units in the house from the start. */
   onHand?: number | null;
+  /** Units that one customer may hold or have bought; no limit when 0 or not given. */
+  maxPerCustomer?: number | null;
 }
 
 export interface UpdateProductInput {
   name?: string | null;
   price?: number | null;
   active?: boolean | null;
+  /** 0 lifts the limit. */
+  maxPerCustomer?: number | null;
 }
 
 export type ManageProductResult =
@@ -61,6 +66,7 @@ export function updateProductUseCase({ outbox, newId }: ManageProductsOptions) {
     const parsed = updateSchema.safeParse(input);
     if (!parsed.success) return invalid(parsed.error);
     return outbox.transaction(async (tx) => {
+      if (parsed.data.maxPerCustomer != null) await limitPurchases(tx, id, parsed.data.maxPerCustomer);
       const count = await changeProduct(tx, id, parsed.data);
       if (count === 0) return { result: { type: 'unknown-product', key: { id } }, messages: [] };
       const product = (await findProduct(tx, { id }))!;
@@ -68,6 +74,12 @@ export function updateProductUseCase({ outbox, newId }: ManageProductsOptions) {
       return done(product, { id: newId(), correlationId, body });
     });
   };
+}
+
+/** Under the lock of the stock, which comes before any other: no order is decided by the old limit once the new one is there. */
+async function limitPurchases(tx: Transaction, id: number, maxPerCustomer: number): Promise<void> {
+  const stock = (await lockStock(tx, [id])).get(id);
+  if (stock) await setLimit(tx, stock, maxPerCustomer || null);
 }
 
 /** Raw, because Prisma can only write the clock of this process, and time is the database's. Returns how many there were. */
@@ -80,8 +92,9 @@ function changeProduct(tx: Transaction, id: number, { name, price, active }: z.i
 }
 
 async function insertProduct(tx: Transaction, input: z.infer<typeof createSchema>, currency: string): Promise<ProductView> {
-  const { sku, name, price, onHand } = input;
-  const { id } = await tx.product.create({ data: { sku, name, priceMinor: price, currency, stock: { create: { onHand: 0 } } } });
+  const { sku, name, price, onHand, maxPerCustomer } = input;
+  const stock = { create: { onHand: 0, maxPerCustomer: maxPerCustomer || null } };
+  const { id } = await tx.product.create({ data: { sku, name, priceMinor: price, currency, stock } });
   await move(tx, [{ productId: id, kind: 'INITIAL', onHandDelta: onHand ?? 0, reservedDelta: 0 }]);
   return (await findProduct(tx, { id }))!;
 }
@@ -96,11 +109,19 @@ function describe({ id, sku, name, price, currency, active }: ProductView) {
 
 const price = z.int('must be a whole number of minor units').min(0, 'must not be negative').max(PRICE_MAX);
 
+const maxPerCustomer = z.int().min(0, 'must not be negative').max(INT_MAX).nullish();
+
 const createSchema = z.object({
   sku: text(64).regex(/^\S+$/, 'must not contain white space'),
   name: text(200),
   price,
   onHand: z.int().min(0, 'must not be negative').max(INT_MAX).nullish(),
+  maxPerCustomer,
 });
 
-const updateSchema = z.object({ name: text(200).nullish(), price: price.nullish(), active: z.boolean().nullish() });
+const updateSchema = z.object({
+  name: text(200).nullish(),
+  price: price.nullish(),
+  active: z.boolean().nullish(),
+  maxPerCustomer,
+});

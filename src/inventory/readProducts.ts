@@ -13,6 +13,8 @@ export interface ProductView {
   onHand: number;
   reserved: number;
   available: number;
+  /** Units that one customer may hold or have bought; null for no limit. */
+  maxPerCustomer: number | null;
   createdAt: Date;
   /** When the product or its stock changed last. */
   updatedAt: Date;
@@ -106,11 +108,12 @@ type Row = Prisma.ProductGetPayload<{ include: { stock: true } }>;
 
 export function toView(row: Row): ProductView {
   const { id, sku, name, currency, active, createdAt } = row;
-  const { onHand, reserved, updatedAt } = row.stock ?? { onHand: 0, reserved: 0, updatedAt: row.updatedAt };
+  const none = { onHand: 0, reserved: 0, maxPerCustomer: null, updatedAt: row.updatedAt };
+  const { onHand, reserved, maxPerCustomer, updatedAt } = row.stock ?? none;
   return {
     ...{ id, sku, name, currency, active, createdAt },
     price: Number(row.priceMinor),
-    ...{ onHand, reserved, available: onHand - reserved },
+    ...{ onHand, reserved, available: onHand - reserved, maxPerCustomer },
     updatedAt: updatedAt > row.updatedAt ? updatedAt : row.updatedAt,
   };
 }

@@ -8,15 +8,20 @@ export type Answer = EventOf<'StockReserved'> | EventOf<'StockRejected'> | Event
 
 export interface NewReservation {
   orderId: string;
+  customerId?: string;
   status: ReservationStatus;
   /** The answer as JSON, kept word for word; null for a tombstone. */
   answer: string | null;
-  lines: HeldLine[];
+  lines: NewLine[];
 }
+
+/** `customerId` stands on lines of products with a limit per customer, and on no others. */
+export type NewLine = HeldLine & { customerId?: string };
 
 /** A reservation with what it holds, locked. */
 export interface LockedReservation {
   orderId: string;
+  customerId?: string | null;
   status: ReservationStatus;
   lines: WishedLine[];
 }
@@ -44,25 +49,27 @@ export async function insertReservations(tx: Transaction, reservations: NewReser
   const lines = reservations.flatMap(({ orderId, lines }) => lines.map((line) => ({ orderId, ...line })));
   const [row] = await tx.$queryRaw<{ inserted: number }[]>`
     WITH inserted AS (
-      INSERT INTO inventory.reservations (order_id, status, answer)
-      SELECT order_id, status::inventory.reservation_status, answer::json
+      INSERT INTO inventory.reservations (order_id, status, answer, customer_id)
+      SELECT order_id, status::inventory.reservation_status, answer::json, customer_id
       FROM unnest(
         ${reservations.map((reservation) => reservation.orderId)}::text[],
         ${reservations.map((reservation) => reservation.status)}::text[],
-        ${reservations.map((reservation) => reservation.answer)}::text[]
-      ) AS reservation(order_id, status, answer)
+        ${reservations.map((reservation) => reservation.answer)}::text[],
+        ${reservations.map((reservation) => reservation.customerId ?? null)}::text[]
+      ) AS reservation(order_id, status, answer, customer_id)
       ORDER BY order_id
       ON CONFLICT (order_id) DO NOTHING
       RETURNING order_id
     ), held AS (
-      INSERT INTO inventory.reservation_lines (order_id, product_id, quantity, unit_price_minor)
-      SELECT order_id, product_id, quantity, unit_price
+      INSERT INTO inventory.reservation_lines (order_id, product_id, quantity, unit_price_minor, customer_id)
+      SELECT order_id, product_id, quantity, unit_price, customer_id
       FROM unnest(
         ${lines.map((line) => line.orderId)}::text[],
         ${lines.map((line) => line.productId)}::int[],
         ${lines.map((line) => line.quantity)}::int[],
-        ${lines.map((line) => line.unitPrice)}::bigint[]
-      ) AS line(order_id, product_id, quantity, unit_price)
+        ${lines.map((line) => line.unitPrice)}::bigint[],
+        ${lines.map((line) => line.customerId ?? null)}::text[]
+      ) AS line(order_id, product_id, quantity, unit_price, customer_id)
       JOIN inserted USING (order_id)
     )
     SELECT count(*)::int AS inserted FROM inserted`;
@@ -72,8 +79,8 @@ export async function insertReservations(tx: Transaction, reservations: NewReser
 /**
  * Reservations of orders that hold something or were refused, with their lines, movements, counters and answers: all of it in a
  * statement that commits by itself, or undefined and nothing. It locks the stock in the order of ids, and writes only if under the
- * locks every product still has the units that are wanted, if every product was for sale at that price when it began, and if no order was
- * answered before. So a
+ * locks every product still has the units that are wanted and no limit per customer (what a customer has bought is read under the locks,
+ * which takes a second statement), if every product was for sale at that price when it began, and if no order was answered before. So a
  * hot product's row is locked for one statement. An order that is answered at the same moment fails the primary key, and with it the
  * whole. Orders refused for want of stock stay refused if some has come in since: they were decided on what was there when asked.
  */
@@ -86,7 +93,7 @@ export async function saveReservationsAtOnce(
   const appending = appendingTo('inventory', answers, leaseMs, sql`(SELECT holds FROM condition)`);
   const written = await database.$queryRaw<AppendedRow[]>`
     WITH decided AS MATERIALIZED (
-      SELECT * FROM json_to_recordset(${JSON.stringify(reservations)}::json) AS decided("orderId" text, "status" text, "answer" text)
+      SELECT * FROM json_to_recordset(${JSON.stringify(reservations)}::json) AS decided("orderId" text, "status" text, "answer" text, "customerId" text)
     ), line AS MATERIALIZED (
       SELECT * FROM json_to_recordset(${JSON.stringify(lines)}::json)
         AS line("orderId" text, "productId" int, "quantity" int, "unitPrice" bigint)
@@ -95,14 +102,14 @@ export async function saveReservationsAtOnce(
     ), locked AS MATERIALIZED (
       SELECT stock.product_id, change.reserved
       FROM change JOIN inventory.stock USING (product_id) JOIN inventory.products ON products.id = stock.product_id
-      WHERE stock.on_hand - stock.reserved >= change.reserved AND active AND price_minor = price
+      WHERE stock.on_hand - stock.reserved >= change.reserved AND stock.max_per_customer IS NULL AND active AND price_minor = price
       ORDER BY stock.product_id FOR UPDATE OF stock
     ), condition AS MATERIALIZED (
       SELECT (SELECT count(*) FROM locked) = (SELECT count(*) FROM change)
         AND NOT EXISTS (SELECT FROM inventory.reservations JOIN decided ON order_id = "orderId") AS holds
     ), saved AS (
-      INSERT INTO inventory.reservations (order_id, status, answer)
-      SELECT "orderId", "status"::inventory.reservation_status, "answer"::json FROM decided
+      INSERT INTO inventory.reservations (order_id, status, answer, customer_id)
+      SELECT "orderId", "status"::inventory.reservation_status, "answer"::json, "customerId" FROM decided
       WHERE (SELECT holds FROM condition) ORDER BY "orderId"
     ), held AS (
       INSERT INTO inventory.reservation_lines (order_id, product_id, quantity, unit_price_minor)
@@ -128,7 +135,7 @@ export async function productsHeldBy(tx: Transaction, orderIds: string[]): Promi
 /** Locks these orders' reservations by order id; orders without one are left out. */
 export async function lockReservations(tx: Transaction, orderIds: string[]): Promise<Map<string, LockedReservation>> {
   const rows = await tx.$queryRaw<Omit<LockedReservation, 'lines'>[]>`
-    SELECT order_id AS "orderId", status::text AS status
+    SELECT order_id AS "orderId", customer_id AS "customerId", status::text AS status
     FROM inventory.reservations WHERE order_id = ANY(${orderIds}::text[]) ORDER BY order_id FOR UPDATE`;
   const lines = await tx.$queryRaw<(WishedLine & { orderId: string })[]>`
     SELECT order_id AS "orderId", product_id AS "productId", quantity

@@ -2,8 +2,23 @@ import { type EventOf } from '../contracts';
 import { RetryTransaction, type Transaction } from '../database';
 import { failpoint } from '../faults';
 import { followUp, type Decide, type Handler } from '../messaging';
-import { findReservations, insertReservations, saveReservationsAtOnce, type Answer } from './reservationRows';
-import { decideReservations, mergeWish, type HeldLine, type ReservationDecision, type Wish } from './stock';
+import { readPurchases } from './purchaseRows';
+import {
+  findReservations,
+  insertReservations,
+  saveReservationsAtOnce,
+  type Answer,
+  type NewReservation,
+} from './reservationRows';
+import {
+  decideReservations,
+  isLimited,
+  mergeWish,
+  type HeldLine,
+  type ReservationDecision,
+  type Stock,
+  type Wish,
+} from './stock';
 import { lockStock, move, readStock, type Movement } from './stockRows';
 
 /**
@@ -23,12 +38,10 @@ export function reserveStock(newId: () => string): Handler<'OrderCreated'> {
     );
     // A repeated question is answered from what is read under the locks: by then the order may have been let go.
     const answers = isRepeated ? await findReservations(tx, orderIds) : new Map<string, Answer>();
-    const decisions = decideReservations(
-      stock,
-      wishes.filter((wish) => !answers.has(wish.orderId)),
-    );
+    const news = wishes.filter((wish) => !answers.has(wish.orderId));
+    const decisions = decideReservations(stock, news, await readPurchases(tx, stock, news.map(toBuyer)));
     for (const decision of decisions) answers.set(decision.orderId, answerOf(decision));
-    await saveDecisions(tx, decisions);
+    await saveDecisions(tx, decisions, stock);
     return batch.map((message) => followUp(message, answers.get(message.body.order_id)!, newId));
   };
 }
@@ -45,14 +58,25 @@ export function reserveStockAtOnce(newId: () => string): Decide {
       database,
       wishes.flatMap((wish) => wish.lines.map((line) => line.productId)),
     );
+    if ([...stock.values()].some(isLimited)) return undefined;
     const decisions = decideReservations(stock, wishes);
     const answers = decisions.map((decision, index) => followUp(batch[index]!, answerOf(decision), newId));
-    return { write: (at) => saveReservationsAtOnce(at, decisions.map(toReservation), answers) };
+    return {
+      write: (at) =>
+        saveReservationsAtOnce(
+          at,
+          decisions.map((decision) => toReservation(decision, stock)),
+          answers,
+        ),
+    };
   };
 }
 
-async function saveDecisions(tx: Transaction, decisions: ReservationDecision[]): Promise<void> {
-  const inserted = await insertReservations(tx, decisions.map(toReservation));
+async function saveDecisions(tx: Transaction, decisions: ReservationDecision[], stock: Map<number, Stock>): Promise<void> {
+  const inserted = await insertReservations(
+    tx,
+    decisions.map((decision) => toReservation(decision, stock)),
+  );
   // Another worker has just answered one of these orders, or buried it: start over, and find that answer.
   if (inserted < decisions.length) throw new RetryTransaction('An order of this batch was answered by another worker meanwhile.');
   failpoint('reserveStock.inserted');
@@ -61,11 +85,12 @@ async function saveDecisions(tx: Transaction, decisions: ReservationDecision[]):
   failpoint('reserveStock.moved');
 }
 
-function toReservation(decision: ReservationDecision) {
+function toReservation(decision: ReservationDecision, stock: ReadonlyMap<number, Stock>): NewReservation {
+  const { orderId, customerId } = decision;
   const answer = JSON.stringify(answerOf(decision));
-  return decision.type === 'reserved'
-    ? { orderId: decision.orderId, status: 'ACTIVE' as const, answer, lines: decision.lines }
-    : { orderId: decision.orderId, status: 'REJECTED' as const, answer, lines: [] };
+  if (decision.type === 'rejected') return { orderId, customerId, status: 'REJECTED', answer, lines: [] };
+  const lines = decision.lines.map((line) => (isLimited(stock.get(line.productId)) ? { ...line, customerId } : line));
+  return { orderId, customerId, status: 'ACTIVE', answer, lines };
 }
 
 function movementsOf(decision: ReservationDecision): Movement[] {
@@ -90,11 +115,13 @@ function toReservedLine({ productId, quantity, unitPrice }: HeldLine): EventOf<'
   return { product_id: productId, quantity, unit_price: unitPrice };
 }
 
-function toWish(body: EventOf<'OrderCreated'>): Wish {
-  return mergeWish(
-    body.order_id,
-    body.items.map((line) => ({ productId: line.product_id, quantity: line.quantity })),
-  );
+function toWish({ order_id: orderId, customer_id: customerId, items }: EventOf<'OrderCreated'>): Wish {
+  const lines = items.map((line) => ({ productId: line.product_id, quantity: line.quantity }));
+  return { ...mergeWish(orderId, lines), customerId };
+}
+
+function toBuyer({ customerId, lines }: Wish) {
+  return { customerId, productIds: lines.map(({ productId }) => productId) };
 }
 
 /** Copies of one order in the same batch are one wish with several answers. */

@@ -90,7 +90,9 @@ export class ProductResolver {
   }
 
   @Allow('staff')
-  @Mutation(() => ProductResultUnion, { description: 'Changes the name, the price or whether it is for sale.' })
+  @Mutation(() => ProductResultUnion, {
+    description: 'Changes the name, the price, the limit per customer or whether it is for sale.',
+  })
   async updateProduct(
     @Arg('productId', () => Int, { description: 'The product.' }) productId: number,
     @Arg('input', () => UpdateProductInput, { description: 'What to change.' }) input: UpdateProductInput,

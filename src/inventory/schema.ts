@@ -111,6 +111,12 @@ export class Product {
   @Field(() => Int, { description: 'Units that can still be promised.' })
   available!: number;
 
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Units that one customer may hold or have bought, in all orders that are not cancelled; null for no limit.',
+  })
+  maxPerCustomer!: number | null;
+
   @Field(() => Timestamp, { description: 'When it was added.' })
   createdAt!: Date;
 
@@ -197,6 +203,9 @@ export class CreateProductInput {
 
   @Field(() => Int, { nullable: true, description: 'Units in the house from the start; 0 if not given.' })
   onHand?: number | null;
+
+  @Field(() => Int, { nullable: true, description: 'Units that one customer may have; no limit when 0 or not given.' })
+  maxPerCustomer?: number | null;
 }
 
 @InputType({ description: 'What to change; what is not given stays.' })
@@ -212,6 +221,12 @@ export class UpdateProductInput {
 
   @Field(() => Boolean, { nullable: true, description: 'False: takes no new orders.' })
   active?: boolean | null;
+
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Units that one customer may have, with what it has bought already; 0 lifts the limit.',
+  })
+  maxPerCustomer?: number | null;
 }
 
 /** What every change of stock by hand says: which product, and why. */

@@ -29,7 +29,8 @@ export async function readStock(database: Database, productIds: Iterable<number>
 
 function stockOf(productIds: Iterable<number>): Sql {
   return sql`
-    SELECT stock.product_id AS "productId", sku, active, price_minor AS "unitPrice", on_hand AS "onHand", reserved
+    SELECT stock.product_id AS "productId", sku, active, price_minor AS "unitPrice", on_hand AS "onHand", reserved,
+           max_per_customer AS "maxPerCustomer"
     FROM inventory.stock JOIN inventory.products ON products.id = stock.product_id
     WHERE stock.product_id = ANY(${[...new Set(productIds)]}::int[])
     ORDER BY stock.product_id`;

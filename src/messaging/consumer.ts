@@ -44,6 +44,8 @@ export interface ConsumerOptions {
   handlers: Handlers;
   /** Tried first, for messages that were not handed out before. */
   decideAtOnce?: Decide;
+  /** Whether a batch may be worked on; always, unless given. What waits for it stays unsettled. */
+  intake?: Doorway;
   broker: Broker;
   outbox: Outbox;
   /** How many messages share one transaction at most; a lone message does not wait for company. */
@@ -52,6 +54,13 @@ export interface ConsumerOptions {
   metrics: Metrics;
   /** 0 to 1, for the jitter of retries. */
   random: () => number;
+}
+
+/** A door that may be shut for a while. */
+export interface Doorway {
+  isOpen(): boolean;
+  /** Resolves when it is open. */
+  room(): Promise<void>;
 }
 
 /** A delivery whose body was understood. */
@@ -95,12 +104,28 @@ export class Consumer {
 
   private async work() {
     await setImmediate();
-    while (this.waiting.length > 0) {
+    while (this.waiting.length > 0 && (await this.hasRoom())) {
       const startedAt = performance.now();
       const batch = this.waiting.splice(0, this.options.batchSizeMax);
       await this.settleBatch(batch);
       if (batch.length > 1) await this.gatherCompany(performance.now() - startedAt);
     }
+  }
+
+  /** False when a stop came first: then what is in hand is left to the broker. */
+  private async hasRoom(): Promise<boolean> {
+    const { intake } = this.options;
+    if (!intake || intake.isOpen()) return true;
+    const { signal } = this.stopping;
+    if (signal.aborted) return false;
+    return new Promise((resolve) => {
+      const stop = () => resolve(false);
+      signal.addEventListener('abort', stop, { once: true });
+      void intake.room().then(() => {
+        signal.removeEventListener('abort', stop);
+        resolve(true);
+      });
+    });
   }
 
   /**

@@ -5,6 +5,7 @@ export {
   type ConsumerOptions,
   type AfterCommit,
   type Decide,
+  type Doorway,
   type Decided,
   type Handler,
   type Handlers,
@@ -12,7 +13,15 @@ export {
 export { deadQueue, deathOf, toReplay, type Death, type ReplayedLetter } from './deadLetter';
 export { customerKey, followUp, parseMessage, PoisonMessage, type IncomingMessage, type OutgoingMessage } from './message';
 export { createOutbox, type AtOnce, type Outbox, type Outcome, type WrittenAtOnce } from './outbox';
-export { appendingTo, outboxLag, waitingAggregates, type AppendedRow, type OutboxRow, type OutboxSchema } from './outboxRows';
+export {
+  appendingTo,
+  outboxDepth,
+  outboxLag,
+  waitingAggregates,
+  type AppendedRow,
+  type OutboxRow,
+  type OutboxSchema,
+} from './outboxRows';
 export { Relay } from './relay';
 export { RpcClient, RpcRefused } from './rpcClient';
 export { answering, RpcServer, type RpcService } from './rpcServer';

@@ -186,6 +186,13 @@ export async function outboxLag(
   return { pending: lag?.pending ?? 0, oldestAgeSeconds: lag?.age ?? 0 };
 }
 
+/** How many events wait, counted no further than `max`. */
+export async function outboxDepth(database: Database, schema: OutboxSchema, max: number): Promise<number> {
+  const [row] = await database.$queryRaw<{ depth: number }[]>`
+    SELECT count(*)::int AS depth FROM (SELECT FROM ${outboxTable(schema)} LIMIT ${max}) AS waiting`;
+  return row!.depth;
+}
+
 function outboxTable(schema: OutboxSchema) {
   return raw(`"${schema}"."outbox"`);
 }

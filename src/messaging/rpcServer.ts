@@ -76,7 +76,8 @@ export class RpcServer {
       return { outcome: 'answered', body: await service.answer(request, correlationId) };
     } catch (error) {
       const { code, message } = refusalOf(error);
-      if (code !== 'BAD_REQUEST') log.error({ err: error, queue, correlationId }, 'a question could not be answered');
+      if (code === 'UNAVAILABLE') log.warn({ err: error, queue, correlationId }, 'a question could not be answered for now');
+      if (code === 'INTERNAL') log.error({ err: error, queue, correlationId }, 'a question could not be answered');
       return { outcome: code === 'BAD_REQUEST' ? 'refused' : 'failed', body: { error: { code, message } } };
     }
   }

@@ -95,6 +95,13 @@ function orderMetrics(registry: Registry) {
       'From the order placed to the order confirmed or cancelled.',
       ['outcome'],
     ),
+    ordersBusy: counter(registry, 'holdfast_orders_busy_total', 'Orders that were answered BUSY and not placed.', []),
+    intakeBacklog: gauge(
+      registry,
+      'holdfast_intake_backlog',
+      'Orders that wait for inventory, in the outbox and in its queue, as whoever takes orders last saw it.',
+      [],
+    ),
     ordersPending: gauge(registry, 'holdfast_orders_pending', 'Orders not decided yet.', []),
     orderOldestPending: gauge(registry, 'holdfast_order_oldest_pending_seconds', 'Age of the oldest order not decided yet.', []),
     stockInvariantViolations: gauge(

@@ -1,7 +1,7 @@
 import { queues } from '../contracts';
 import { type Database } from '../database';
 import { type Pulse } from '../live';
-import { type Decide, type Handlers, type Outbox } from '../messaging';
+import { type Decide, type Doorway, type Handlers, type Outbox } from '../messaging';
 import { type Logger, type Metrics } from '../observability';
 import { awaitDecisionUseCase } from './awaitDecision';
 import { type ChangeOutcome } from './changeOrders';
@@ -15,13 +15,14 @@ import { orderCommandHandlers } from './orderCommands';
 import { nameProducts, placeOrdersUseCase, type ProductNames } from './placeOrders';
 import { createOrderWatch } from './orderWatch';
 import { latestAmendments } from './readAmendments';
+import { createIntake, type IntakeOptions } from './intake';
 import { findOrders, listOrders, pendingOrders, readTimelines, type OrderFilter } from './readOrders';
 import { ordersRpc } from './rpc';
 import { updateOrderUseCase } from './updateOrder';
 import { watchOrderUseCase } from './watchOrder';
 import { startWatchdog, type Watchdog, type WatchdogOptions } from './watchdog';
 
-export interface OrdersOptions extends Omit<CreateOrderOptions, 'database' | 'outbox'> {
+export interface OrdersOptions extends Omit<CreateOrderOptions, 'database' | 'outbox' | 'takesOrders'> {
   database: Database;
   outbox: Outbox;
   log: Logger;
@@ -30,6 +31,8 @@ export interface OrdersOptions extends Omit<CreateOrderOptions, 'database' | 'ou
   pulse?: Pulse;
   watchdog: Pick<WatchdogOptions, 'intervalMs' | 'batchSizeMax' | 'queued'>;
   products: ProductNames;
+  /** Without it orders are taken however many wait. */
+  intake?: Pick<IntakeOptions, 'backlogMax' | 'backlog'>;
 }
 
 /** The orders context: its use cases, what it does about messages, and its watchdog. */
@@ -40,7 +43,10 @@ export function createOrders(options: OrdersOptions) {
   const onChanged = (outcomes: ChangeOutcome[]) => outcomes.forEach((outcome) => countDecision(metrics, outcome));
   const changing = { newId, tellAgainAfterMs: options.times.republishAfterMs };
   const closing = { outbox, changing, onChanged };
-  const create = createOrderUseCase(options);
+  const { intake: limit = { backlogMax: Infinity, backlog: () => Promise.resolve(0) } } = options;
+  const intake = createIntake({ ...limit, intervalMs: INTAKE_INTERVAL_MS, log, metrics });
+  const takesOrders = () => intake.isOpen() || (metrics.ordersBusy.inc(), false);
+  const create = createOrderUseCase({ ...options, takesOrders });
   const newOrders = newOrderHandlers({ ...options, nameProducts: (wishes) => nameProducts(products, wishes) });
   const watch = createOrderWatch({ database, log, intervalMs: WATCH_INTERVAL_MS });
   const following = followOrdersUseCase(options);
@@ -63,6 +69,10 @@ export function createOrders(options: OrdersOptions) {
     watch: watchOrder,
     awaitDecision: awaitDecisionUseCase(watchOrder),
     pending: () => pendingOrders(database),
+    /** Whether orders are taken; whoever takes them has it look. */
+    intake,
+    /** Which of the queues wait while they are not: what their senders wait for is no answer. */
+    waitingFor: { [queues.newOrders]: intake, [queues.orderCreateCommands]: intake } as Record<string, Doorway>,
     /** What places and decides orders, by queue. */
     handlers: {
       [queues.stockReplies]: stockReplyHandlers(changing, onChanged),
@@ -80,6 +90,9 @@ export function createOrders(options: OrdersOptions) {
 
 /** Between two looks at orders that somebody waits for: a person does not notice it, and a database hardly. */
 const WATCH_INTERVAL_MS = 50;
+
+/** How often the intake looks. */
+const INTAKE_INTERVAL_MS = 1_000;
 
 /** The first decision of each order, with the time it took by the database's clock. */
 function countDecision(metrics: Metrics, outcome: ChangeOutcome) {

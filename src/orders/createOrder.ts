@@ -26,7 +26,9 @@ export type CreateOrderResult =
   | { type: 'placed'; order: OrderView; repeated: boolean }
   | { type: 'invalid'; fields: FieldFault[] }
   /** The key belongs to that order, which wished for something else. */
-  | { type: 'key-conflict'; orderId: string; idempotencyKey: string };
+  | { type: 'key-conflict'; orderId: string; idempotencyKey: string }
+  /** Too many orders wait already; nothing was placed. */
+  | { type: 'busy'; retryAfterSeconds: number };
 
 export interface CreateOrderOptions {
   database: Database;
@@ -37,6 +39,8 @@ export interface CreateOrderOptions {
   newId: () => string;
   /** Resolves when intake may go on. */
   room: () => Promise<void>;
+  /** False while too many orders wait for inventory; always true unless given. */
+  takesOrders?: () => boolean;
 }
 
 export type CreateOrder = (input: CreateOrderInput, correlationId: string) => Promise<CreateOrderResult>;
@@ -46,6 +50,7 @@ export type CreateOrder = (input: CreateOrderInput, correlationId: string) => Pr
  * decides later. Orders that arrive together share the transaction.
  */
 export function createOrderUseCase(options: CreateOrderOptions): CreateOrder {
+  const { takesOrders = () => true } = options;
   const draft = draftOrder(options);
   const place = groupCommit({
     commit: (orders: NewOrder[]) => placeOrders(options, orders),
@@ -59,7 +64,8 @@ export function createOrderUseCase(options: CreateOrderOptions): CreateOrder {
   });
   return async (input, correlationId) => {
     const drafted = draft(input, correlationId);
-    return drafted.type === 'draft' ? place(drafted.order) : drafted;
+    if (drafted.type !== 'draft') return drafted;
+    return takesOrders() ? place(drafted.order) : { type: 'busy', retryAfterSeconds: BUSY_RETRY_SECONDS };
   };
 }
 
@@ -87,8 +93,14 @@ type DraftOptions = Pick<CreateOrderOptions, 'limits' | 'currency' | 'newId'>;
 /** Longer than a queue at the door ever stands still while orders are decided: a caller is told, and not left hanging. */
 const ROOM_WAIT_MAX_MS = 10_000;
 
+/** A few looks of the intake, and time for inventory to work off thousands. */
+const BUSY_RETRY_SECONDS = 5;
+
+/** An order that came as far as to be written, or a reason why it is none; by then nobody is turned away any more. */
+export type WrittenResult = Exclude<CreateOrderResult, { type: 'busy' }>;
+
 /** In their places; what must be looked up first comes later, and fails for itself alone. */
-type Answers = (CreateOrderResult | Promise<CreateOrderResult>)[];
+type Answers = (WrittenResult | Promise<WrittenResult>)[];
 
 /** One statement commits them, and its outcome answers all whose key was not taken: nothing can fail between the two. */
 async function placeOrders(options: CreateOrderOptions, orders: NewOrder[]): Promise<Answers> {
@@ -115,7 +127,7 @@ export async function writeOrders(
   tx: Transaction,
   options: Pick<CreateOrderOptions, 'times' | 'newId'>,
   orders: NewOrder[],
-): Promise<Outcome<CreateOrderResult[]>> {
+): Promise<Outcome<WrittenResult[]>> {
   const placed = await saveOrders(tx, orders, options.times);
   const messages = orders.filter((order) => placed.has(order.id)).map((order) => orderCreated(order, options.newId));
   return { result: await Promise.all(answersTo(tx, orders, placed).map(async (answer) => answer)), messages };
@@ -139,21 +151,22 @@ function answersTo(on: Transaction, orders: NewOrder[], placed: Map<string, Date
   });
 }
 
-/** The event as it stands in the contract: an order service of any make publishes just this. */
+/** The event as it stands in the contract: an order service of any make publishes just this, with or without the customer. */
 export function orderCreated(
-  order: { id: string; lines: OrderLine[]; correlationId: string },
+  order: { id: string; customerId: string; lines: OrderLine[]; correlationId: string },
   newId: () => string,
 ): OutgoingMessage {
   const body: EventOf<'OrderCreated'> = {
     event: 'OrderCreated',
     order_id: order.id,
     items: order.lines.map(({ productId, quantity }) => ({ product_id: productId, quantity })),
+    customer_id: order.customerId,
   };
   return { id: newId(), body, correlationId: order.correlationId };
 }
 
 /** Answers for orders whose key was taken: the same wish gets its order, another wish is told whose key it is. */
-async function holdersOfKeys(tx: Transaction, orders: NewOrder[]): Promise<(order: NewOrder) => CreateOrderResult> {
+async function holdersOfKeys(tx: Transaction, orders: NewOrder[]): Promise<(order: NewOrder) => WrittenResult> {
   const keys = orders.map(({ customerId, idempotencyKey }) => ({ customerId, idempotencyKey: idempotencyKey! }));
   const holders = new Map((await findByKeys(tx, keys)).map((row) => [keyOf(row), row]));
   const views = new Map(

@@ -59,6 +59,10 @@ function toPlaced(result: CreateOrderResult): object {
       const message = refusals.keyConflict(orderId, idempotencyKey);
       throw new GrpcRefusal('ALREADY_EXISTS', 'IDEMPOTENCY_CONFLICT', message, { facts: { orderId } });
     }
+    case 'busy': {
+      const { retryAfterSeconds } = result;
+      throw new GrpcRefusal('UNAVAILABLE', 'BUSY', refusals.busy(retryAfterSeconds), { retryAfterSeconds });
+    }
     default:
       return result satisfies never;
   }

@@ -1,7 +1,7 @@
 import { inputRefusal, statusInWords, type EventOf, type FieldFault } from '../contracts';
 import { type Transaction } from '../database';
 import { followUp, type Handler, type Handlers, type IncomingMessage } from '../messaging';
-import { draftOrder, writeOrders, type CreateOrderInput, type CreateOrderOptions, type CreateOrderResult } from './createOrder';
+import { draftOrder, writeOrders, type CreateOrderInput, type CreateOrderOptions, type WrittenResult } from './createOrder';
 import { type OrderWish } from './placeOrders';
 import { findOrders } from './readOrders';
 import { refusals } from './refusals';
@@ -41,7 +41,7 @@ export function newOrderHandlers(options: NewOrdersOptions): Handlers {
  * Orders that were placed under the ids of these requests. What is wrong with a request now was right when it came first: a product
  * was renamed or taken off sale since. Its client is told of the order, and not that there is none.
  */
-async function placedBefore(tx: Transaction, requests: Request[]): Promise<Map<Request, CreateOrderResult>> {
+async function placedBefore(tx: Transaction, requests: Request[]): Promise<Map<Request, WrittenResult>> {
   const keys = requests.map(({ body }) => ({ customerId: body.user_id, idempotencyKey: body.order_id }));
   const holders = await findByKeys(tx, keys);
   const orders = await findOrders(
@@ -72,7 +72,7 @@ function invalid(fields: FieldFault[]) {
   return { type: 'invalid' as const, fields };
 }
 
-function answerTo({ body: request }: Request, outcome: CreateOrderResult): EventOf<'OrderStatusChanged' | 'OrderRefused'> {
+function answerTo({ body: request }: Request, outcome: WrittenResult): EventOf<'OrderStatusChanged' | 'OrderRefused'> {
   const { order_id, user_id: customer_id } = request;
   const refused = { event: 'OrderRefused' as const, order_id, customer_id };
   switch (outcome.type) {

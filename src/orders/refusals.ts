@@ -2,6 +2,8 @@
 export const refusals = {
   keyConflict: (orderId: string, idempotencyKey: string) =>
     `The idempotency key ${JSON.stringify(idempotencyKey)} belongs to order ${orderId}, which has other lines or another payment. Use a new key for a new order.`,
+  busy: (retryAfterSeconds: number) =>
+    `Too many orders wait to be decided, so no more are taken; nothing was placed. Try again in ${retryAfterSeconds} s.`,
   unknownOrder: (orderId: string) => `There is no order ${orderId}.`,
   wrongStatus: (orderId: string, status: string, verb: string) => `Order ${orderId} is ${status} and cannot be ${verb}.`,
   amending: (orderId: string) =>

@@ -85,6 +85,7 @@ function createOrderEndpoint(orders: OrdersContext, sample?: () => Promise<Order
     },
     refusals: {
       422: 'The input breaks a rule, or the idempotency key was used before for other lines or another payment; nothing was ordered.',
+      503: 'Come back later; with the code BUSY because too many orders wait to be decided. Nothing was ordered.',
     },
     async answer({ body, context }) {
       if (body) demandOwn(context.caller, body.customerId);
@@ -109,6 +110,10 @@ function toAnswer(result: CreateOrderResult): RestAnswer {
     case 'key-conflict': {
       const { orderId, idempotencyKey } = result;
       throw new Refused(422, 'IDEMPOTENCY_CONFLICT', refusals.keyConflict(orderId, idempotencyKey), { orderId });
+    }
+    case 'busy': {
+      const { retryAfterSeconds } = result;
+      throw new Refused(503, 'BUSY', refusals.busy(retryAfterSeconds), { retryAfterSeconds });
     }
     default:
       return result satisfies never;

@@ -1,5 +1,6 @@
 import { inputRefusal, rpcs, statusInWords, type OutwardStatus, type ReplyOf } from '../contracts';
 import { answering, type RpcService } from '../messaging';
+import { Unavailable } from '../observability';
 import { type CloseOrderResult } from './closeOrder';
 import { type CreateOrderResult } from './createOrder';
 import { inTheirWords, wishOf } from './newOrders';
@@ -64,6 +65,9 @@ function created(result: CreateOrderResult, reference: string): OrderReply {
       const message = refusals.keyConflict(result.orderId, reference);
       return { ...failed(reference), code: 'IDEMPOTENCY_CONFLICT', message };
     }
+    case 'busy':
+      // Not FAILED, which is for ever: this passes.
+      throw new Unavailable(refusals.busy(result.retryAfterSeconds), result);
     default:
       return result satisfies never;
   }

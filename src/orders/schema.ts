@@ -256,6 +256,16 @@ export class IdempotencyConflictError extends ErrorResult {
   orderId!: string;
 }
 
+@ObjectType({
+  implements: ErrorResult,
+  description:
+    'Too many orders wait to be decided, so no more are taken for now; nothing was ordered. Try again, under the same key.',
+})
+export class BusyError extends ErrorResult {
+  @Field(() => Int, { description: 'When to try again.' })
+  retryAfterSeconds!: number;
+}
+
 @ObjectType({ implements: ErrorResult, description: 'There is no such order.' })
 export class UnknownOrderError extends ErrorResult {
   @Field(() => ID, { description: 'The id that was asked for.' })
@@ -283,7 +293,7 @@ export class OrderVersionError extends ErrorResult {
 export const CreateOrderResultUnion = createUnionType({
   name: 'CreateOrderResult',
   description: 'The order as received (PENDING; inventory decides within moments), or why it was refused.',
-  types: () => [Order, ValidationError, IdempotencyConflictError] as const,
+  types: () => [Order, ValidationError, IdempotencyConflictError, BusyError] as const,
 });
 
 export const CloseOrderResultUnion = createUnionType({
@@ -305,7 +315,7 @@ export class OrderEdge extends Edge(Order) {}
 export class OrderConnection extends Connection(Order, OrderEdge) {}
 
 /** Outcomes of the use cases in the words of the schema. */
-export function toCreateOrderResult(result: CreateOrderResult): Order | ValidationError | IdempotencyConflictError {
+export function toCreateOrderResult(result: CreateOrderResult): typeof CreateOrderResultUnion {
   switch (result.type) {
     case 'placed':
       return Order.of(result.order);
@@ -315,6 +325,11 @@ export function toCreateOrderResult(result: CreateOrderResult): Order | Validati
       const { orderId, idempotencyKey } = result;
       const message = refusals.keyConflict(orderId, idempotencyKey);
       return Object.assign(new IdempotencyConflictError(), { code: ErrorCode.IDEMPOTENCY_CONFLICT, message, orderId });
+    }
+    case 'busy': {
+      const { retryAfterSeconds } = result;
+      const message = refusals.busy(retryAfterSeconds);
+      return Object.assign(new BusyError(), { code: ErrorCode.BUSY, message, retryAfterSeconds });
     }
     default:
       return result satisfies never;

@@ -20,7 +20,10 @@ export async function anyLate(tx: Transaction): Promise<{ isUndecided: boolean; 
 }
 
 /** Takes the orders that have waited longest, and sets each to be looked at again at twice its age, at its deadline at the latest. */
-export async function takeLate(tx: Transaction, limit: number): Promise<{ id: string; correlationId: string }[]> {
+export async function takeLate(
+  tx: Transaction,
+  limit: number,
+): Promise<{ id: string; customerId: string; correlationId: string }[]> {
   return tx.$queryRaw`
     WITH late AS (
       SELECT id FROM orders.orders AS o
@@ -29,5 +32,5 @@ export async function takeLate(tx: Transaction, limit: number): Promise<{ id: st
     )
     UPDATE orders.orders AS o SET watch_at = least(o.deadline_at, clock_timestamp() + (clock_timestamp() - o.created_at))
     FROM late WHERE o.id = late.id
-    RETURNING o.id, o.correlation_id AS "correlationId"`;
+    RETURNING o.id, o.customer_id AS "customerId", o.correlation_id AS "correlationId"`;
 }

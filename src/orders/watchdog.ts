@@ -205,7 +205,7 @@ const ANSWER_LIMIT_MS = 86_400_000;
 
 async function toMessages(
   tx: Transaction,
-  orders: { id: string; correlationId: string }[],
+  orders: { id: string; customerId: string; correlationId: string }[],
   newId: () => string,
 ): Promise<OutgoingMessage[]> {
   const lines = await readLines(

@@ -1,17 +1,21 @@
 import { buildSchema, type ClassType } from 'type-graphql';
 
 import { AccountResolver } from '../accounts';
+import { type Config } from '../config';
 import { rpcs } from '../contracts';
 import { guardSchema, noPubSub, withResolvers } from '../graphql';
 import {
   contractRoutes,
+  createAddressOf,
   createGraphql,
   createLiveDoor,
   playgroundRoutes,
   probeRoutes,
+  RateLimits,
   restRoutes,
   startGrpcServer,
   startHttpServer,
+  type Admission,
   type GrpcServer,
 } from '../gateway';
 import { productEndpoints, productMethods, ProductResolver, type InventoryContext } from '../inventory';
@@ -26,9 +30,11 @@ import { type RoleName } from './roleNames';
 export async function openDoors(names: readonly RoleName[], house: House) {
   const { config, log, metrics, health } = house;
   const isGateway = names.includes('gateway');
-  const graphql = isGateway ? await graphqlDoor(names, house) : undefined;
+  const rateLimits = rateLimitsOf(house);
+  const admission = { identity: house.identity, rateLimits, addressOf: createAddressOf(config.TRUSTED_PROXIES) };
+  const graphql = isGateway ? await graphqlDoor(names, house, admission) : undefined;
   const live = graphql?.live;
-  const rest = isGateway ? restDoor(house) : undefined;
+  const rest = isGateway ? restDoor(house, admission) : undefined;
   const contract = isGateway ? contractRoutes(version) : undefined;
   const routes = { ...probeRoutes({ health, metrics }), ...graphql?.routes, ...rest, ...contract };
   const listening = isGateway
@@ -42,11 +48,13 @@ export async function openDoors(names: readonly RoleName[], house: House) {
     log,
     metrics,
     closeLimitMs: config.DRAIN_SECONDS * 1000,
+    times: timesOf(config),
   });
-  const grpc = isGateway ? await orCloses(grpcDoor(house), http) : undefined;
+  const grpc = isGateway ? await orCloses(grpcDoor(house, admission), http) : undefined;
+  if (isGateway) rateLimits.start();
   const close = async () => {
     await Promise.all([http.close(), live?.close(), grpc?.close()]);
-    await graphql?.stop();
+    await Promise.all([graphql?.stop(), rateLimits.stop()]);
   };
   return { port: http.port, url: http.url, grpcTarget: grpc?.target, close };
 }
@@ -61,16 +69,37 @@ async function orCloses<T>(opening: Promise<T>, before: { close(): Promise<void>
   }
 }
 
-function grpcDoor({ orders, inventory, config, health, identity, log }: House): Promise<GrpcServer> {
+function timesOf(config: Config) {
+  return {
+    answerMs: config.REQUEST_TIMEOUT_SECONDS * 1000,
+    headersMs: config.HEADERS_TIMEOUT_SECONDS * 1000,
+    receiveMs: config.RECEIVE_TIMEOUT_SECONDS * 1000,
+    keepAliveMs: config.KEEP_ALIVE_SECONDS * 1000,
+  };
+}
+
+/** Of GraphQL, whichever way it comes. */
+function documentLimitsOf(config: Config) {
+  const { GRAPHQL_COST_MAX: costMax, GRAPHQL_DEPTH_MAX: depthMax, GRAPHQL_ALIASES_MAX: aliasesMax } = config;
+  return { documentTokensMax: config.GRAPHQL_TOKENS_MAX, operationLimits: { costMax, depthMax, aliasesMax } };
+}
+
+/** Alone, there is nobody to share counts with. */
+function rateLimitsOf({ config, database, embedded, log }: House): RateLimits {
+  const { RATE_CUSTOMER_PER_MINUTE: customerPerMinute, RATE_ADDRESS_PER_MINUTE: addressPerMinute } = config;
+  return new RateLimits({ customerPerMinute, addressPerMinute, database: embedded ? undefined : database, log });
+}
+
+function grpcDoor({ orders, inventory, config, health, log }: House, admission: Admission): Promise<GrpcServer> {
   return startGrpcServer({
     methods: [...orderMethods(orders), ...productMethods(inventory)],
     ...{ port: config.GRPC_PORT, host: config.HOST, messageLimitBytes: config.BODY_LIMIT_KIB * 1024 },
-    ...{ health, identity, log, closeLimitMs: config.DRAIN_SECONDS * 1000 },
+    ...{ ...admission, health, log, closeLimitMs: config.DRAIN_SECONDS * 1000 },
   });
 }
 
-async function graphqlDoor(names: readonly RoleName[], house: House) {
-  const { orders, inventory, accounts, operations, notifications, config, identity, log, metrics } = house;
+async function graphqlDoor(names: readonly RoleName[], house: House, admission: Admission) {
+  const { orders, inventory, accounts, operations, notifications, config, log, metrics } = house;
   const { playgroundLogin: login } = house;
   const production = config.NODE_ENV === 'production';
   const schema = await buildGraphqlSchema(
@@ -82,17 +111,19 @@ async function graphqlDoor(names: readonly RoleName[], house: House) {
     new EventResolver({ steps: orders.followSteps, movements: inventory.followMovements }),
   );
   const bodyLimitBytes = config.BODY_LIMIT_KIB * 1024;
+  const limits = documentLimitsOf(config);
   const { handle, stop } = await createGraphql({
     schema,
     contextFor: (facts) => facts,
-    identity,
+    ...admission,
     log,
     metrics,
     production,
     bodyLimitBytes,
+    ...limits,
   });
   const live = createLiveDoor({
-    ...{ schema, identity, log, metrics, production, messageLimitBytes: bodyLimitBytes },
+    ...{ schema, ...admission, log, metrics, production, messageLimitBytes: bodyLimitBytes, ...limits },
     connectionsMax: config.LIVE_CONNECTIONS_MAX,
     connectionsPerCustomerMax: config.LIVE_CONNECTIONS_PER_CUSTOMER_MAX,
     subscriptionsMax: config.LIVE_SUBSCRIPTIONS_MAX,
@@ -113,7 +144,7 @@ function stockCheckOver({ rpc }: House): InventoryContext['checkStock'] {
   };
 }
 
-function restDoor({ orders, inventory, config, identity, log }: House) {
+function restDoor({ orders, inventory, config, log }: House, admission: Admission) {
   const sample = async () => {
     const [product] = await inventory.products({ active: true }, 1);
     return product && { customerId: 'CUST-SAMPLE', items: [{ productId: product.id, quantity: 1 }] };
@@ -122,7 +153,7 @@ function restDoor({ orders, inventory, config, identity, log }: House) {
     ...orderEndpoints(orders, config.NODE_ENV === 'production' ? undefined : sample),
     ...productEndpoints(inventory),
   ];
-  return restRoutes({ endpoints, version, bodyLimitBytes: config.BODY_LIMIT_KIB * 1024, identity, log });
+  return restRoutes({ endpoints, version, bodyLimitBytes: config.BODY_LIMIT_KIB * 1024, ...admission, log });
 }
 
 /** The schema of all contexts, with the rules of who may use what in front; zod checks the inputs, so type-graphql does not. */

@@ -2,12 +2,21 @@ import { randomBytes } from 'node:crypto';
 
 import { createAccounts, type AccountsContext } from '../accounts';
 import { type Config } from '../config';
-import { type EventType } from '../contracts';
+import { queues, type EventType } from '../contracts';
 import { type Database } from '../database';
 import { type Identity } from '../identity';
 import { createInventory, type InventoryContext } from '../inventory';
 import { createPulse } from '../live';
-import { createOutbox, Relay, RpcClient, type Broker, type Handlers, type Outbox, type OutboxSchema } from '../messaging';
+import {
+  createOutbox,
+  outboxDepth,
+  Relay,
+  RpcClient,
+  type Broker,
+  type Handlers,
+  type Outbox,
+  type OutboxSchema,
+} from '../messaging';
 import { createNotifications, type NotificationsContext } from '../notifications';
 import { type Health, type Logger, type Metrics } from '../observability';
 import { createOperations, type OperationsContext } from '../operations';
@@ -69,6 +78,7 @@ export function buildHouse(ground: Ground): House {
     },
     room: () => relays.orders.room(),
     watchdog: { intervalMs: 1_000, batchSizeMax: 500, queued: (queue) => queuedIn(ground.broker, queue) },
+    intake: { backlogMax: config.BACKLOG_MAX, backlog: backlogOf(ground) },
     products: { idsBySku: inventory.productIdsBySku, idsByName: inventory.productIdsByName },
   });
   const notifications = createNotifications({ ...ground, ...notifying(config), randomBytes });
@@ -101,6 +111,15 @@ function notifying(config: Config) {
 function expectedBy(handlers: Record<string, Handlers>): Record<string, EventType[]> {
   const entries = Object.entries(handlers).map(([queue, table]) => [queue, Object.keys(table) as EventType[]] as const);
   return Object.fromEntries(entries);
+}
+
+/** Orders that wait for inventory. While the broker is away its queue is taken to be as it was: nobody adds to it, or takes from it. */
+function backlogOf({ database, broker, config }: Ground): () => Promise<number> {
+  let queued = 0;
+  return async () => {
+    if (broker.status().state === 'ready') queued = (await broker.depth(queues.orderCreated))?.ready ?? queued;
+    return queued + (await outboxDepth(database, 'orders', config.BACKLOG_MAX));
+  };
 }
 
 /** Asked of a broker that is away, the depth of a queue would take its whole timeout. */

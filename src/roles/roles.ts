@@ -1,4 +1,4 @@
-import { type Decide, type Handlers, type OutboxSchema, type Relay, type RpcService } from '../messaging';
+import { type Decide, type Doorway, type Handlers, type OutboxSchema, type Relay, type RpcService } from '../messaging';
 import { Consumer, notificationsTopology, RpcServer, topology } from '../messaging';
 import { type Database } from '../database';
 import { seedProducts, type SeedOutcome } from '../inventory';
@@ -18,6 +18,7 @@ export async function startRoles(names: readonly RoleName[], ground: Ground): Pr
     if (names.includes('notifications')) await ground.broker.declare(notificationsTopology);
     const house = buildHouse(ground);
     for (const relay of relaysOf(names, house)) stops.push(await begun(relay));
+    if (names.includes('gateway') || names.includes('orders')) stops.push(await begun(house.orders.intake));
     for (const name of names) for (const end of await consuming[name](house)) stops.push(end);
     watch({ ...house, outboxes: outboxesFor(names), ...countsOf(names, house) });
     const http = await openDoors(names, house);
@@ -107,22 +108,36 @@ async function begun(worker: { start(): Promise<void>; stop(): Promise<void> }) 
   return () => worker.stop();
 }
 
-async function consume(
-  house: House,
-  schema: OutboxSchema,
-  { handlers: table, decideAtOnce = {} }: { handlers: Record<string, Handlers>; decideAtOnce?: Record<string, Decide> },
-) {
+async function consume(house: House, schema: OutboxSchema, { handlers: table, decideAtOnce = {}, waitingFor = {} }: Consuming) {
   const { config, broker, log, metrics, random, operations } = house;
   const outbox = outboxOf(schema, house);
   const batchSizeMax = config.CONSUMER_BATCH_MAX;
   const consumers = Object.entries(table).map(
     ([queue, handlers]) =>
       new Consumer({
-        ...{ queue, handlers, decideAtOnce: decideAtOnce[queue], broker, outbox, batchSizeMax, log, metrics, random },
+        ...{
+          queue,
+          handlers,
+          decideAtOnce: decideAtOnce[queue],
+          intake: waitingFor[queue],
+          broker,
+          outbox,
+          batchSizeMax,
+          log,
+          metrics,
+          random,
+        },
       }),
   );
   const keepers = Object.keys(table).map((queue) => operations.keeperOf(queue));
   return Promise.all([...keepers, ...consumers].map(begun));
+}
+
+/** What a context does about messages, queue by queue. */
+interface Consuming {
+  handlers: Record<string, Handlers>;
+  decideAtOnce?: Record<string, Decide>;
+  waitingFor?: Record<string, Doorway>;
 }
 
 /** Answers what a role is asked over the broker; as many at a time as share a commit. */

@@ -95,16 +95,16 @@ describe('who changes a golden message', () => {
   });
 
   it('is caught by the history, though the sums were made anew', () => {
-    rmSync(join(copy, 'test', 'golden', 'OrderCreated'), { recursive: true });
+    rmSync(join(copy, 'test', 'golden', 'OrderConfirmed'), { recursive: true });
     rmSync(join(copy, 'test', 'golden', 'SHA256SUMS'));
-    for (const [name, body] of Object.entries({ OrderCreated: '{"event":"OrderCreated"}', Other: '{}' }))
+    for (const [name, body] of Object.entries({ OrderConfirmed: '{"event":"OrderConfirmed"}', Other: '{}' }))
       addVersion(there(), name, body);
     commit('change');
     rmSync(join(copy, 'test', 'golden', 'StockReserved', '1.json'));
     commit('remove');
     const done = goldenHistory(copy, 'test/golden')!;
     expect(done.map((line) => line.replace(/ in .*/, '')).sort()).toEqual([
-      'changed OrderCreated/1.json',
+      'changed OrderConfirmed/1.json',
       'removed StockReserved/1.json',
     ]);
   });
@@ -121,9 +121,9 @@ describe('who changes a golden message', () => {
   });
 
   it('a new version is added beside the old, once', () => {
-    addVersion(there(), 'OrderCreated', '{"event":"OrderCreated","gift":true}');
-    addVersion(there(), 'OrderCreated', '{"event":"OrderCreated","gift":true}');
-    expect(versionsOf(there(), 'OrderCreated')).toEqual(['OrderCreated/1.json', 'OrderCreated/2.json']);
+    addVersion(there(), 'OrderConfirmed', '{"event":"OrderConfirmed","gift":true}');
+    addVersion(there(), 'OrderConfirmed', '{"event":"OrderConfirmed","gift":true}');
+    expect(versionsOf(there(), 'OrderConfirmed')).toEqual(['OrderConfirmed/1.json', 'OrderConfirmed/2.json']);
     expect(brokenSeals(there())).toEqual([]);
   });
 });

@@ -41,7 +41,7 @@ describe('migrate', () => {
   it('takes up by itself what a killed process began and did not finish', async () => {
     await run();
     await withConnection(url, async (client) => {
-      await client.query('DROP SCHEMA orders, inventory, accounts, operations, notifications CASCADE');
+      await client.query('DROP SCHEMA orders, inventory, accounts, operations, notifications, gateway CASCADE');
       await client.query('UPDATE _prisma_migrations SET finished_at = NULL');
     });
     expect(await pendingMigrations(url)).toEqual(all);

@@ -67,7 +67,7 @@ it('prints its first screen line by line, and takes the first order', async () =
    "holdfast 0.1.0 · node <version> · data <data>/ (delete it to start over)
 
    ✔ postgres   embedded <version>, new cluster, port <port> <time>
-   ✔ migrate    10 migrations applied <time>
+   ✔ migrate    12 migrations applied <time>
    ✔ broker     in process (set RABBITMQ_URL for RabbitMQ) <time>
    ✔ seed       24 products added, 1105 units; 0 were there <time>
    ✔ roles      gateway, orders, inventory, accounts, notifications <time>

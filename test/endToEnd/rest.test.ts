@@ -361,10 +361,10 @@ describe('/openapi.json', () => {
       ]),
     );
     expect(operations).toEqual([
-      ['post /create_order', 'Idempotency-Key in header', '200 201 400 401 403 413 415 422 500 503'],
-      ['get /orders/{id}', 'id in path', '200 400 401 403 404 500 503'],
-      ['patch /orders/{id}', 'id in path', '200 202 400 401 403 404 409 413 415 422 500 503'],
-      ['get /products', 'first in query, after in query', '200 400 401 422 500 503'],
+      ['post /create_order', 'Idempotency-Key in header', '200 201 400 401 403 413 415 422 429 500 503'],
+      ['get /orders/{id}', 'id in path', '200 400 401 403 404 429 500 503'],
+      ['patch /orders/{id}', 'id in path', '200 202 400 401 403 404 409 413 415 422 429 500 503'],
+      ['get /products', 'first in query, after in query', '200 400 401 422 429 500 503'],
     ]);
   });
 

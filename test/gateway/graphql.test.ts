@@ -121,6 +121,16 @@ describe('GraphQL over HTTP', () => {
       if (method !== 'HEAD') expect(text).toContain(`not by ${method}`);
     });
 
+    it('suggestions in production, which would give the schema away', async () => {
+      const query = { query: '{ order }' };
+      expect((await errorOf(await gateway.post(query))).message).toContain('Did you mean');
+      const production = await startGateway({ production: true });
+      const { message } = await errorOf(await production.post(query));
+      expect(message).toContain('Cannot query field');
+      expect(message).not.toContain('Did you mean');
+      await production.stop();
+    });
+
     it('introspection in production', async () => {
       const production = await startGateway({ production: true });
       const answer = await production.post({ query: '{ __schema { types { name } } }' });

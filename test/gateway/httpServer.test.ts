@@ -54,6 +54,46 @@ describe('the HTTP server', () => {
     await gateway.stop();
   });
 
+  it('tells who waits too long that there is no answer, and lets nobody be answered twice', async () => {
+    const gateway = await startGateway({ times: { answerMs: 50 } });
+    const answer = await gateway.post({ query: '{ held }' });
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
+    const { message, extensions } = await errorOf(answer);
+    expect(message).toContain('no answer after 0.05 s');
+    expect(extensions).toEqual({ code: 'SERVICE_UNAVAILABLE', requestId: answer.headers.get('x-request-id') });
+    gateway.held.release();
+    expect((await gateway.post({ query: '{ __typename }' })).status).toBe(200);
+    expect(JSON.stringify(gateway.lines)).not.toContain('failed inside');
+    await gateway.stop();
+  });
+
+  it.each([
+    ['headers', 'POST /graphql HTTP/1.1\r\nhost: x\r\n', { headersMs: 100 }],
+    [
+      'a body',
+      'POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{',
+      { receiveMs: 100 },
+    ],
+  ])('hangs up on who sends %s without an end', async (_case, sent, times) => {
+    const gateway = await startGateway({ times });
+    const socket = connect(gateway.port, '127.0.0.1');
+    let heard = '';
+    socket.on('data', (data) => (heard += data.toString()));
+    socket.write(sent);
+    await new Promise((resolve) => socket.on('close', resolve));
+    expect(heard).toContain('408');
+    await gateway.stop();
+  });
+
+  it('hangs up on who asks nothing for long', async () => {
+    const gateway = await startGateway({ times: { keepAliveMs: 100 } });
+    const socket = connect(gateway.port, '127.0.0.1');
+    socket.on('data', () => undefined);
+    socket.write('GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n');
+    await new Promise((resolve) => socket.on('close', resolve));
+    await gateway.stop();
+  });
+
   it('refuses a body that is too large before it is sent, when the client asks first', async () => {
     const gateway = await startGateway();
     const socket = connect(gateway.port, '127.0.0.1');

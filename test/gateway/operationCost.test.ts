@@ -3,7 +3,9 @@ import { join } from 'node:path';
 
 import { buildSchema, getIntrospectionQuery, Kind, parse } from 'graphql';
 
-import { costOf } from '../../src/gateway/operationCost';
+import { configFields, readConfig } from '../../src/config';
+import { costOf, ENTRY_COST, LOOKUP_COST, MUTATION_COST, operationLimits } from '../../src/gateway/operationCost';
+import { shapeFault } from '../../src/gateway/operationShape';
 import { errorOf, startGateway } from './startGateway';
 
 const schema = buildSchema(readFileSync(join(__dirname, '..', '..', 'schema.graphql'), 'utf8'));
@@ -14,7 +16,7 @@ function cost(query: string, variables: Record<string, unknown> = {}): number {
   return costOf({ schema, document, operation, variables });
 }
 
-const limit = 25_000;
+const limit = operationLimits.costMax;
 const aliases = (count: number, field: string) => Array.from({ length: count }, (_, index) => `a${index}: ${field}`).join(' ');
 const orders = (count: number) => Array.from({ length: count }, () => ({}));
 
@@ -59,6 +61,35 @@ describe('what asks for far too much is above it', () => {
   ])('%s', (_case, query, variables = {}) => expect(cost(query, variables)).toBeGreaterThan(limit));
 });
 
+it('limits and costs are what the settings say of them', () => {
+  const { GRAPHQL_COST_MAX: costMax, GRAPHQL_DEPTH_MAX: depthMax, GRAPHQL_ALIASES_MAX: aliasesMax } = readConfig({});
+  expect({ costMax, depthMax, aliasesMax }).toEqual(operationLimits);
+  const { meaning } = configFields().find(({ name }) => name === 'GRAPHQL_COST_MAX')!;
+  for (const cost of [LOOKUP_COST, ENTRY_COST, MUTATION_COST]) expect(meaning).toContain(` ${cost.toLocaleString('en')}`);
+});
+
+describe('the shape of a document', () => {
+  const faultOf = (query: string) => shapeFault(parse(query), operationLimits);
+  const deep = (levels: number) => `{ ${'self { '.repeat(levels - 1)} __typename ${'}'.repeat(levels)}`;
+  it.each([
+    ['what tools ask a schema about itself', getIntrospectionQuery()],
+    ['a hundred aliases', `{ ${aliases(100, '__typename')} }`],
+    ['twenty fields inside one another', deep(20)],
+    ['a fragment that is used twice', '{ ...f self { ...f } } fragment f on Query { self { __typename } }'],
+  ])('may be %s', (_case, query) => expect(faultOf(query)).toBeUndefined());
+
+  it.each([
+    ['a hundred and one aliases', `{ ${aliases(101, '__typename')} }`, '101 aliases'],
+    ['twenty-one fields inside one another', deep(21), '21 fields deep'],
+    [
+      'as many by way of fragments',
+      `{ ...f0 } ${Array.from({ length: 21 }, (_, i) => `fragment f${i} on Query { self { ...f${i + 1} } }`).join(' ')} fragment f21 on Query { __typename }`,
+      '22 fields deep',
+    ],
+    ['in an operation that is not asked for', `query A { __typename } query B ${deep(300)}`, '300 fields deep'],
+  ])('may not be %s', (_case, query, message) => expect(faultOf(query)).toContain(message));
+});
+
 describe('over HTTP', () => {
   let gateway: Awaited<ReturnType<typeof startGateway>>;
   beforeAll(async () => (gateway = await startGateway()));
@@ -72,6 +103,16 @@ describe('over HTTP', () => {
     const { message, extensions } = await errorOf(answer);
     expect(extensions).toMatchObject({ code: 'BAD_USER_INPUT', requestId: answer.headers.get('x-request-id') });
     expect(message).toContain('too much at once');
+  });
+
+  it.each([
+    ['aliases', `{ ${aliases(101, '__typename')} }`, '101 aliases'],
+    ['levels', `{ ${'self { '.repeat(30)} __typename ${'}'.repeat(31)}`, '31 fields deep'],
+    ['tokens', `{ ${'__typename '.repeat(5_001)} }`, '5000 tokens'],
+  ])('too many %s are refused', async (_case, query, message) => {
+    const answer = await gateway.post({ query });
+    expect(answer.status).toBe(400);
+    expect((await errorOf(answer)).message).toContain(message);
   });
 
   it.each([101, 40_000])('a variable %i lists deep is refused, and is no fault of ours', async (levels) => {

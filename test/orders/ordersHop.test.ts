@@ -93,7 +93,7 @@ describe('createOrder', () => {
     expect(order.id).toMatch(/^ORD-/);
     const [event, ...more] = await eventsOf(order.id);
     expect(JSON.stringify(event)).toBe(
-      `{"event":"OrderCreated","order_id":"${order.id}","items":[{"product_id":1,"quantity":2}]}`,
+      `{"event":"OrderCreated","order_id":"${order.id}","items":[{"product_id":1,"quantity":2}],"customer_id":"CUST-1"}`,
     );
     expect(more).toEqual([]);
   });

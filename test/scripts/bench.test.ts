@@ -1,4 +1,5 @@
 import { readOptions, referenceClients } from '../../scripts/bench/options';
+import { overloadFaults } from '../../scripts/bench/overload';
 import { isMet, ratiosOf } from '../../scripts/bench/ratios';
 import { nameOf, type Family, type Measured, type Round, type Setting } from '../../scripts/bench/round';
 import { trendOf } from '../../scripts/bench/trend';
@@ -102,8 +103,30 @@ describe('options', () => {
     ['--seconds', 'few'],
     ['--roles', 'cook=1'],
     ['--soak', '0'],
+    ['--overload', '1'],
+    ['--mark', 'none'],
   ])('refuse %s %s', (...args) => {
     expect(() => readOptions(args)).toThrow(expect.objectContaining({ exitCode: 64 }) as Error);
+  });
+});
+
+describe('an overload', () => {
+  const step = (taken: number, busy: number) => ({ taken, busy, waiting: taken, answerMs: { p50: 1, p95: 1, p99: 1 } });
+  const after = { mark: 100, drainSeconds: 1, takenAfterwards: 10 };
+
+  it('is as it should be when BUSY begins at the mark and orders are taken again', () => {
+    expect(overloadFaults({ ...after, taken: 110, steps: [step(60, 0), step(50, 10)] })).toEqual([]);
+  });
+
+  it.each([
+    ['BUSY never began', { ...after, taken: 500, steps: [step(500, 0)] }],
+    ['before the mark', { ...after, taken: 60, steps: [step(60, 10)] }],
+    ['no order was taken', { ...after, taken: 110, steps: [step(110, 10)], takenAfterwards: 0 }],
+  ])('tells when %s', (fault, result) => expect(overloadFaults(result).join()).toContain(fault));
+
+  it('has a mark of its own', () => {
+    expect(readOptions(['--overload', '60000'])).toMatchObject({ overloadOrders: 60_000, mark: 50_000 });
+    expect(readOptions([])).toMatchObject({ overloadOrders: undefined });
   });
 });
 

@@ -8,7 +8,7 @@ import { startPrivateRabbitmq } from '../../src/messaging/brokers/privateRabbitm
 /** The test files on the shared node, by name. Each has the virtual host of its name to itself, so that files run side by side and none takes another's messages. */
 const filesOnRabbitmq = [
   ...['consumers', 'contract', 'deadLetters', 'distributed', 'doors', 'events', 'fuzz', 'keeper', 'killPoints', 'newOrders'],
-  ...['notifications', 'rpc', 'shop', 'spine', 'testEvents', 'twoGateways'],
+  ...['intake', 'notifications', 'rpc', 'shop', 'spine', 'testEvents', 'twoGateways'],
 ];
 
 /**

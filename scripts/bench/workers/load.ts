@@ -34,7 +34,8 @@ class Load {
     await (this.request.ordersPerSecond === undefined
       ? this.closedLoop(callers)
       : this.paced(callers, this.request.ordersPerSecond));
-    if (this.accepted === 0) throw new Error(`No order was accepted: ${this.refusal ?? 'nothing was answered'}`);
+    if (this.accepted === 0 && !this.request.mayBeRefused)
+      throw new Error(`No order was accepted: ${this.refusal ?? 'nothing was answered'}`);
     return {
       ...{ accepted: this.accepted, refused: this.refused, refusal: this.refusal },
       ...{ acceptedPerSecond: this.tally.perSecond(), answerMs: this.tally.answerMs() },

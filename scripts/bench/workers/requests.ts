@@ -24,6 +24,8 @@ export interface LoadRequest extends OrderShape {
   tag: string;
   warmUpMs: number;
   measuredMs: number;
+  /** That no order at all is accepted is an outcome, and no fault of the round. */
+  mayBeRefused?: boolean;
   /** Ends the round after so many orders, whatever the time. */
   ordersMax?: number;
   /** Sends at this pace, whether or not answers come; without it every client asks again as soon as it is answered. */

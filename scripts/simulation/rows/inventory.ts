@@ -146,6 +146,6 @@ async function setStatus(session: Session, orderIds: string[], status: Reservati
 
 function toProduct({ productId: id, sku, unitPrice: price, active, onHand, reserved }: StockRow) {
   const createdAt = new Date(0);
-  const stock = { onHand, reserved, available: onHand - reserved };
+  const stock = { onHand, reserved, available: onHand - reserved, maxPerCustomer: null };
   return { id, sku, name: sku, price, currency: 'EUR', active, ...stock, createdAt, updatedAt: createdAt };
 }

@@ -211,7 +211,7 @@ function lockOverdue(session: Session, limit: number): string[] {
   return lockSome(session, session.all(session.books.orders).filter(isOverdue), limit, isOverdue).map((row) => row.id);
 }
 
-function takeLate(session: Session, limit: number): { id: string; correlationId: string }[] {
+function takeLate(session: Session, limit: number): { id: string; customerId: string; correlationId: string }[] {
   const late = session.all(session.books.orders).filter(isLate(session));
   const taken = lockSome(session, late, limit, isLate(session));
   const { nowMs } = session.database;
@@ -219,7 +219,7 @@ function takeLate(session: Session, limit: number): { id: string; correlationId:
     const watchAtMs = Math.min(row.deadlineAtMs, 2 * nowMs - row.createdAtMs);
     session.put(session.books.orders, row.id, { ...row, watchAtMs });
   }
-  return taken.map(({ id, correlationId }) => ({ id, correlationId }));
+  return taken.map(({ id, customerId, correlationId }) => ({ id, customerId, correlationId }));
 }
 
 /** FOR UPDATE SKIP LOCKED: what another transaction has is left out. */

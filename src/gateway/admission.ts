@@ -1,0 +1,44 @@
+import { TokenRefused, type Caller, type Identity } from '../identity';
+import { type AddressOf } from './addresses';
+import { callerOf } from './callers';
+import { type RateLimited, type RateLimits } from './rateLimits';
+import { type WithHeaders } from './requestIds';
+
+/** Who is let in, and how often. */
+export interface Admission {
+  /** What tokens are checked by; without it none is good. */
+  identity?: Identity;
+  /** Without it nobody asks too often. */
+  rateLimits?: RateLimits;
+  addressOf?: AddressOf;
+}
+
+export interface Admitted {
+  caller: Caller | undefined;
+  /** Counts more of a request that turns out to be a large one; undefined where nothing is counted. */
+  charge?: (points: number) => void;
+}
+
+/**
+ * Who asks, counted by the rate limits: what every door does first. A token that is not good counts for its address, so that
+ * nobody can try many. Throws TokenRefused, RateLimited, or Unavailable while tokens cannot be checked.
+ */
+export async function admit(
+  request: WithHeaders,
+  peer: string | undefined,
+  { identity, rateLimits, addressOf }: Admission,
+): Promise<Admitted> {
+  const visit = (caller?: Caller) => rateLimits?.admit(caller, () => addressOf?.(request, peer));
+  try {
+    const caller = await callerOf(request, identity);
+    return { caller, charge: visit(caller) };
+  } catch (error) {
+    if (error instanceof TokenRefused) visit();
+    throw error;
+  }
+}
+
+/** The header of HTTP that says when to come back. */
+export function retryHeader({ retryAfterSeconds }: RateLimited): Record<string, string> {
+  return { 'retry-after': String(retryAfterSeconds) };
+}

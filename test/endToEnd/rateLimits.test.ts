@@ -1,0 +1,116 @@
+import { credentials, makeGenericClientConstructor, Metadata, status as codes, type ServiceError } from '@grpc/grpc-js';
+
+import { grpcServices, readGrpcDetails } from '../../src/gateway';
+import { aHouse, type House } from '../support/aHouse';
+
+/** What whoever asks too often is told, at every door. The proxy on this machine is believed, so that a test can come from anywhere. */
+let house: House;
+let customers = 0;
+let addresses = 0;
+
+beforeAll(async () => {
+  const config = { RATE_CUSTOMER_PER_MINUTE: '10', RATE_ADDRESS_PER_MINUTE: '30', TRUSTED_PROXIES: '127.0.0.1' };
+  house = await aHouse({ config });
+});
+afterAll(() => house.drop());
+
+const aCustomer = async () => ({
+  ...(await house.as({ role: 'customer', customerId: `CUST-${++customers}` })),
+  'x-forwarded-for': `198.51.100.${++addresses}`,
+});
+const ask = (headers: Record<string, string>, query = '{ orders(first: 1) { nodes { id } } }') => house.post({ query }, headers);
+const statuses = async (times: number, asking: () => Promise<{ status: number }>) => {
+  const answers = [];
+  for (let count = 0; count < times; count++) answers.push((await asking()).status);
+  return answers;
+};
+const exhaust = (headers: Record<string, string>) => statuses(10, () => ask(headers));
+
+describe('whoever asks too often is told when to come back', () => {
+  it('over GraphQL: 429, a code and retry-after, and nothing is done (S2.25)', async () => {
+    const headers = await aCustomer();
+    expect(await exhaust(headers)).toEqual(Array(10).fill(200));
+    const { status, json, headers: sent } = await ask(headers);
+    const [error] = json.errors!;
+    expect({ status, code: error!.extensions.code }).toEqual({ status: 429, code: 'RATE_LIMITED' });
+    expect(error!.extensions).toMatchObject({ retryAfterSeconds: Number(sent.get('retry-after')) });
+    expect(Number(sent.get('retry-after'))).toBeGreaterThanOrEqual(1);
+    expect(json.data).toBeUndefined();
+  });
+
+  it('over REST: 429 as a problem, from the same count', async () => {
+    const headers = await aCustomer();
+    await exhaust(headers);
+    const response = await fetch(`${house.url}/orders/ORD-1`, { headers });
+    expect(response.status).toBe(429);
+    expect(response.headers.get('content-type')).toBe('application/problem+json');
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+    expect(await response.json()).toMatchObject({ code: 'RATE_LIMITED', status: 429 });
+  });
+
+  it('over gRPC: RESOURCE_EXHAUSTED with RetryInfo, from the same count', async () => {
+    const headers = await aCustomer();
+    await exhaust(headers);
+    const error = await getOrder(headers);
+    expect(error.code).toBe(codes.RESOURCE_EXHAUSTED);
+    const details = readGrpcDetails(error.metadata.get('grpc-status-details-bin')[0] as Buffer);
+    expect(details['ErrorInfo']).toMatchObject({ reason: 'RATE_LIMITED' });
+    expect((details['RetryInfo'] as { retryDelay: { seconds: number } }).retryDelay.seconds).toBeGreaterThanOrEqual(1);
+  });
+
+  it('for many mutations under aliases as for many requests', async () => {
+    const headers = await aCustomer();
+    const aliases = Array.from({ length: 5 }, (_, index) => `a${index}: cancelOrder(orderId: "none") { __typename }`).join(' ');
+    expect(await statuses(3, () => ask(headers, `mutation { ${aliases} }`))).toEqual([200, 200, 429]);
+  });
+});
+
+it('all customers of one address together have its limit, and so has nobody known', async () => {
+  const shared = { 'x-forwarded-for': '203.0.113.9' };
+  for (let count = 0; count < 3; count++)
+    expect(await exhaust({ ...(await aCustomer()), ...shared })).toEqual(Array(10).fill(200));
+  expect((await ask({ ...(await aCustomer()), ...shared })).status).toBe(429);
+  expect((await fetch(`${house.url}/products`, { headers: shared })).status).toBe(429);
+  expect((await fetch(`${house.url}/products`, { headers: { 'x-forwarded-for': '203.0.113.10' } })).status).toBe(200);
+});
+
+it('who shows tokens that are not good cannot try many of them', async () => {
+  const guessing = { authorization: 'Bearer guessed', 'x-forwarded-for': '203.0.113.11' };
+  const answers = await statuses(31, () => ask(guessing));
+  expect([new Set(answers.slice(0, 30)), answers[30]]).toEqual([new Set([401]), 429]);
+});
+
+it('names that the client writes before its own in x-forwarded-for give it no further limit', async () => {
+  const asking = (count: number) =>
+    fetch(`${house.url}/products`, { headers: { 'x-forwarded-for': `1.2.3.${count}, 203.0.113.12` } });
+  let count = 0;
+  const answers = await statuses(31, () => asking(++count));
+  expect(answers[30]).toBe(429);
+});
+
+it('an operator and a service are not limited, nor are health and metrics', async () => {
+  const shared = { 'x-forwarded-for': '203.0.113.9' };
+  for (const role of ['operator', 'service'] as const) {
+    const headers = { ...(await house.as({ role, name: 'busy' })), ...shared };
+    expect(new Set(await statuses(40, () => ask(headers)))).toEqual(new Set([200]));
+  }
+  expect((await fetch(`${house.url}/health/ready`, { headers: shared })).status).toBe(200);
+  expect((await fetch(`${house.url}/metrics`, { headers: shared })).status).toBe(200);
+});
+
+function getOrder(headers: Record<string, string>): Promise<ServiceError> {
+  const service = 'holdfast.v1.Orders';
+  const client = new (makeGenericClientConstructor(grpcServices()[service]!, service))(
+    house.grpcTarget!,
+    credentials.createInsecure(),
+  );
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+  const call = client as unknown as Record<
+    string,
+    (message: object, metadata: Metadata, answer: (error: ServiceError) => void) => void
+  >;
+  return new Promise<ServiceError>((resolve) => call['GetOrder']!({ orderId: 'ORD-1' }, metadata, resolve)).finally(() =>
+    client.close(),
+  );
+}
