@@ -262,6 +262,28 @@ describe('a webhook', () => {
     other.close();
   });
 
+  it('of a customer whose receivers all hang holds up nobody else: others have places left', async () => {
+    const [hanging, quick] = [newCustomer(), newCustomer()];
+    const receivers = Array.from({ length: 10 }, () => createServer(() => undefined));
+    for (const receiver of receivers) await once(receiver.listen(0, '127.0.0.1'), 'listening');
+    for (const receiver of receivers)
+      await subscribe(hanging, 'WEBHOOK', `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`);
+    await hear(...Array.from({ length: 10 }, () => confirmed(hanging)));
+    await dispatch(createNotifications({ ...options, sending: { ...options.sending, timeoutMs: 20_000 } }));
+    const underWay = () => test.database.notificationDelivery.count({ where: { customerId: hanging, attempts: { gt: 0 } } });
+    await eventually(async () => (await underWay()) === 6);
+    const before = Date.now();
+    await subscribe(quick, 'WEBHOOK', `${base}/quick-beside`);
+    await hear(...Array.from({ length: 20 }, () => confirmed(quick)));
+    await finished(quick, 'DELIVERED');
+    expect(Date.now() - before).toBeLessThan(10_000);
+    expect(await underWay()).toBe(6);
+    for (const receiver of receivers) {
+      receiver.closeAllConnections();
+      receiver.close();
+    }
+  });
+
   it.each([
     'http://127.0.0.1/',
     'http://2130706433/',
@@ -408,14 +430,54 @@ describe('preferences', () => {
   });
 });
 
+describe('places', () => {
+  const places = { leaseMs: 30_000, perReceiverMax: 10 };
+  const nothing = { toReceiver: new Map<string, number>(), forCustomer: new Map<string, number>() };
+  const holding = (customer: string, count: number) => ({ ...nothing, forCustomer: new Map([[customer, count]]) });
+  /** So many deliveries for each of these, at a receiver of its own; the first customer's are the oldest. */
+  const backlog = async (customers: string[], each: number, host = (customer: string) => customer) => {
+    for (const customer of customers) {
+      await subscribe(customer, 'WEBHOOK', `http://${host(customer)}.example/`);
+      await hear(...Array.from({ length: each }, () => confirmed(customer)));
+    }
+  };
+  const take = async (limit: number, sending = nothing) => {
+    const taken = await takeDue(test.database, { ...places, limit, sending });
+    const counts = new Map<string, number>();
+    for (const { customerId } of taken) counts.set(customerId, (counts.get(customerId) ?? 0) + 1);
+    return counts;
+  };
+
+  it('all go to many customers, in turn, and half of them to one alone', async () => {
+    const many = Array.from({ length: 5 }, newCustomer);
+    await backlog(many, 8);
+    expect(await take(10)).toEqual(new Map(many.map((customer) => [customer, 2])));
+    await test.database.notificationDelivery.deleteMany({ where: { customerId: { not: many[0]! } } });
+    expect(await take(10)).toEqual(new Map([[many[0], 5]]));
+  });
+
+  it('the last goes to who has none, and nobody with one is given it', async () => {
+    const [greedy, modest] = [newCustomer(), newCustomer()];
+    await backlog([greedy, modest], 3);
+    expect(await take(1, holding(greedy, 1))).toEqual(new Map([[modest, 1]]));
+    expect(await take(1, { ...nothing, forCustomer: new Map([greedy, modest].map((one) => [one, 1])) })).toEqual(new Map());
+  });
+
+  it('a customer who has its share does not hide others at a receiver of both', async () => {
+    const [greedy, modest] = [newCustomer(), newCustomer()];
+    await backlog([greedy, modest], 12, () => 'both');
+    expect(await take(6, holding(greedy, 6))).toEqual(new Map([[modest, 3]]));
+  });
+});
+
 describe('whatever happens to who sends', () => {
   const crash = (attempts = 1) =>
     Array.from({ length: attempts }).reduce<Promise<unknown>>(
-      (before) =>
-        before.then(() => eventually(async () => (await takeDue(test.database, { ...crashing, sending: new Map() })).length > 0)),
+      (before) => before.then(() => eventually(async () => (await takeDue(test.database, crashing)).length > 0)),
       Promise.resolve(),
     );
-  const crashing = { leaseMs: 30, limit: 10, perReceiverMax: 10 };
+  const sending = { toReceiver: new Map<string, number>(), forCustomer: new Map<string, number>() };
+  const crashing = { leaseMs: 30, limit: 10, perReceiverMax: 10, sending };
 
   it('a process that dies with a delivery in hand loses nothing: it is sent when the lease has ended', async () => {
     const customer = newCustomer();
