@@ -9,6 +9,7 @@ import { rememberedCustomer } from './shop/customer';
 import { createClient } from './simulate/client';
 import { address, brokerAddress } from './simulate/options';
 import { findSurroundings } from './simulate/surroundings';
+import { visible, visibleJson } from './visible';
 
 const usage = `Usage: holdfast watch [options]     (npm run watch -- [options])
 
@@ -37,7 +38,7 @@ async function main(): Promise<number> {
   });
   const customerId = values.customer ?? (await rememberedCustomer(readConfig(process.env).HOLDFAST_DATA));
   const show = (told: Told) =>
-    void process.stdout.write(values.json ? `${JSON.stringify({ at: new Date().toISOString(), ...told })}\n` : line(told));
+    void process.stdout.write(values.json ? `${visibleJson({ at: new Date().toISOString(), ...told })}\n` : line(told));
   const stop = rabbitmqUrl === undefined ? await poll(url, customerId, show) : await listen(rabbitmqUrl, customerId, show);
   process.stderr.write(`Watching the orders of ${customerId}; Ctrl-C ends it.\n`);
   await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
@@ -54,7 +55,8 @@ const declared = {
 } as const;
 
 function line({ orderId, status, message, total = '' }: Told): string {
-  return `${new Date().toTimeString().slice(0, 8)}  ${orderId}  ${status.padEnd(9)}  ${total.padStart(12)}  ${message}\n`;
+  const clock = new Date().toTimeString().slice(0, 8);
+  return `${visible(`${clock}  ${orderId}  ${status.padEnd(9)}  ${total.padStart(12)}  ${message}`)}\n`;
 }
 
 async function listen(rabbitmqUrl: string, customerId: string, show: (told: Told) => void) {
@@ -95,7 +97,7 @@ interface Newest {
 }
 
 function complain(error: unknown) {
-  process.stderr.write(`watch: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`watch: ${visible(error instanceof Error ? error.message : String(error))}\n`);
 }
 
 const newest = `query ($customerId: String!) { orders(customerId: $customerId, first: 50) { nodes { version ${orderFields} } } }`;
