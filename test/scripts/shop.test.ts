@@ -122,6 +122,30 @@ describe.each(worlds)('holdfast shop and holdfast watch, %s', (_name, brokerUrl)
     expect(new Set(stdout.match(/ORD-\S+/g))).toHaveProperty('size', 1);
   });
 
+  it('a watcher sees other quantities, and a change of an order that many newer ones came after', async () => {
+    const customer = `CUST-many-${brokerUrl === undefined ? 'alone' : 'broker'}`;
+    const shopped = JSON.parse((await shop(['--item', 'MUG=1', '--customer', customer, '--json'])).stdout) as Shopped;
+    const { orderId } = shopped.order;
+    const order = `{ customerId: "${customer}", items: [{ productId: 2, quantity: 3 }] }`;
+    for (const count of [100, 20])
+      await ask(`mutation { createOrders(inputs: [${Array.from({ length: count }, () => order).join()}]) { __typename } }`);
+    const newest = await ask<{ orders: { nodes: { id: string }[] } }>(
+      `{ orders(customerId: "${customer}", first: 100) { nodes { id } } }`,
+    );
+    expect(newest.orders.nodes).toHaveLength(100);
+    expect(newest.orders.nodes).not.toContainEqual({ id: orderId });
+    const watching = startProgram('scripts/watch.ts', ['--url', holdfast.url, '--customer', customer], holdfast.environment);
+    await eventually(() => watching.stderr().includes('Watching the orders'));
+    await ask(
+      `mutation { updateOrder(input: { orderId: "${orderId}", items: [{ productId: 1, quantity: 2 }] }) { __typename } }`,
+    );
+    await eventually(() => new RegExp(`${orderId}  CONFIRMED +25\\.00 EUR`).test(watching.stdout()), 10_000);
+    await ask(`mutation { cancelOrder(orderId: "${orderId}") { __typename } }`);
+    await eventually(() => watching.stdout().includes(`${orderId}  CANCELLED`), 10_000);
+    watching.process.kill('SIGINT');
+    expect(await watching.ended).toMatchObject({ code: 0 });
+  });
+
   it('no word of an order or a product steers the terminal: control characters are seen, and do nothing', async () => {
     const evil = 'wait\u001b[2J\u001b]0;mine\u0007\r\n\u009b2Jfor it';
     const customer = `CUST-evil-${brokerUrl === undefined ? 'alone' : 'broker'}`;
