@@ -10,7 +10,7 @@ import { type NotificationChannel } from '../../src/database';
 import { createLogger, createMetrics } from '../../src/observability';
 import { createNotifications, type NotificationsContext, type NotificationsOptions } from '../../src/notifications';
 import { takeDue } from '../../src/notifications/deliveryRows';
-import { incoming, leaveOut, silentOutbox } from '../support/anOrder';
+import { incoming, silentOutbox } from '../support/anOrder';
 import { eventually } from '../support/eventually';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
@@ -103,17 +103,23 @@ async function subscribe(customerId: string, channel: NotificationChannel, targe
   return { ...result.subscription, secret: result.secret ?? '' };
 }
 /** Events as their queue hands them out; in one batch and one transaction. */
-async function hear(...bodies: EventOf<'OrderConfirmed' | 'OrderFulfilled' | 'OrderCancelled'>[]) {
+async function hear(...bodies: EventOf<OrderNews>[]) {
+  return hearOn(queues.orderUpdates, bodies);
+}
+type OrderNews = 'OrderCreated' | 'OrderConfirmed' | 'OrderFulfilled' | 'OrderCancelled';
+/** `atLast`: what happens before the commit. */
+async function hearOn(queue: string, bodies: EventOf<OrderNews>[], atLast: () => void = () => undefined) {
   const outbox = silentOutbox(test.database, 'notifications');
-  return outbox.transaction(async (tx) => {
-    const handler = notifications.handlers[queues.orderUpdates]![bodies[0]!.event]!;
-    const messages = await handler(
-      tx,
-      bodies.map((body) => incoming(body)),
-      leaveOut,
-    );
-    return { result: messages, messages: [] };
+  const effects: (() => void)[] = [];
+  const messages = await outbox.transaction(async (tx) => {
+    const handler = notifications.handlers[queue]![bodies[0]!.event]!;
+    const batch = bodies.map((body) => incoming(body) as never);
+    const result = await handler(tx, batch, (effect) => effects.push(effect));
+    atLast();
+    return { result, messages: [] };
   });
+  for (const effect of effects) effect();
+  return messages;
 }
 function confirmed(customerId: string): EventOf<'OrderConfirmed'> {
   const order_id = `ORD-${++orders}`;
@@ -375,6 +381,20 @@ describe('preferences', () => {
     await hear(event);
     expect(said(event.order_id)).toEqual([`order ${event.order_id} is confirmed`]);
     expect(await test.database.notificationDelivery.count()).toBe(0);
+  });
+
+  it.each<[string, RegExp]>([
+    [queues.orderUpdates, /^order ORD-\S+ was placed/],
+    [queues.orderCreations, /^new: order ORD-\S+ was placed/],
+  ])('what %s logs of an event is logged once, though the first try is rolled back', async (queue, words) => {
+    const event = { event: 'OrderCreated' as const, order_id: `ORD-${++orders}`, items: [{ product_id: 1, quantity: 2 }] };
+    const lost = hearOn(queue, [event], () => {
+      throw new Error('the database went away');
+    });
+    await expect(lost).rejects.toThrow('the database went away');
+    expect(said(event.order_id)).toEqual([]);
+    await hearOn(queue, [event]);
+    expect(said(event.order_id)).toEqual([expect.stringMatching(words)]);
   });
 
   it('only what was asked for is sent, and logged only where the log was asked for', async () => {
