@@ -17,6 +17,7 @@ import { rememberedCustomer } from './shop/customer';
 import { createClient } from './simulate/client';
 import { address, brokerAddress, count } from './simulate/options';
 import { findSurroundings } from './simulate/surroundings';
+import { visible, visibleJson } from './visible';
 
 const usage = `Usage: holdfast shop [options]     (npm run shop -- [options])
 
@@ -50,14 +51,14 @@ async function main(): Promise<number> {
   });
   const client = createClient({ urls: [url], connections: 1, retryMs: 5_000 });
   const customerId = values.customer ?? (await rememberedCustomer(readConfig(process.env).HOLDFAST_DATA));
-  const say = (line: string) => (values.json ? process.stderr : process.stdout).write(`${line}\n`);
+  const say = (line: string) => (values.json ? process.stderr : process.stdout).write(`${visible(line)}\n`);
   let counter: Counter | undefined;
   try {
     const products = await productsForSale(client);
     const picks = values.item ? given(values.item, products) : await asked(products, say);
     counter = rabbitmqUrl === undefined ? graphqlCounter(client) : await messageCounter(rabbitmqUrl);
     const told = picks.length === 0 ? undefined : await counter.order(customerId, picks, timeoutMs);
-    process.stdout.write(values.json ? `${JSON.stringify({ customerId, order: told ?? null })}\n` : summary(customerId, told));
+    process.stdout.write(values.json ? `${visibleJson({ customerId, order: told ?? null })}\n` : summary(customerId, told));
     return told === undefined || told.status === 'CONFIRMED' ? exitCodes.passed : exitCodes.broken;
   } finally {
     await counter?.close();
@@ -95,7 +96,7 @@ async function asked(products: CounterProduct[], say: (line: string) => void): P
     terminal.close();
   });
   const ask: Ask = async (question) => {
-    process.stderr.write(question);
+    process.stderr.write(visible(question));
     const line = await lines.next();
     if (isInterrupted) throw new Ending(exitCodes.interrupted, 'interrupted; nothing was ordered.');
     return line.done ? undefined : line.value;
@@ -116,7 +117,8 @@ function summary(customerId: string, told: Told | undefined): string {
   if (!told) return 'Nothing ordered.\n';
   const { orderId, status, message, total } = told;
   const more = `holdfast watch --customer ${customerId} shows what happens to it next.`;
-  return `\n${orderId}  ${status}${total ? `  ${total}` : ''}\n${message}\n${more}\n`;
+  const lines = ['', `${orderId}  ${status}${total ? `  ${total}` : ''}`, message, more];
+  return lines.map((line) => `${visible(line)}\n`).join('');
 }
 
 runScript('shop', main, { atOnce: true });

@@ -1,3 +1,4 @@
+import { visible } from '../visible';
 import { type LetterInFull, type Listed, type Settled } from './desk';
 
 /** How the desk's answers are written for a terminal. */
@@ -85,12 +86,6 @@ const PROSE_MAX = 120;
 
 function section(title: string, lines: string[]): string {
   return lines.length === 0 ? `\n${title}: none` : `\n${title}\n${lines.map((line) => `  ${line}`).join('\n')}`;
-}
-
-/** What a stranger sent must not move the cursor of whoever reads it. */
-function visible(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]/g, '·');
 }
 
 function time(iso: string): string {

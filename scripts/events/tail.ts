@@ -4,6 +4,7 @@ import { type Writable } from 'node:stream';
 import { exchanges, routes, type EventType } from '../../src/contracts';
 import { topology, type Broker, type Delivery } from '../../src/messaging';
 import { usageFault } from '../exit';
+import { visible } from '../visible';
 
 export interface TailOptions {
   broker: Broker;
@@ -109,7 +110,7 @@ function lineOf({ at, event, about, exchange, routingKey, body }: Seen): string 
   const rest = isRecord(body) ? JSON.stringify({ ...body, event: undefined, order_id: undefined }) : JSON.stringify(body);
   const line = `${clock}  ${(event ?? '-').padEnd(20)}  ${(about ?? '-').padEnd(32)}  ${route.padEnd(28)}  ${rest}`;
   // What others wrote must not steer a terminal.
-  return line.replace(/\p{Cc}|\p{Cf}/gu, '�');
+  return visible(line);
 }
 
 function clipped(line: string, columns: number | undefined): string {

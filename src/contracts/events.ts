@@ -194,6 +194,10 @@ export const events = {
       reference: z.string().optional().describe("In the answer to an OrderRequested: the client's own name for the order"),
       code: cancellationCode.optional(),
       reason: freeText.optional(),
+      items: z
+        .array(orderLine.extend({ unit_price: minorUnits.optional() }))
+        .optional()
+        .describe('Where the quantities of a confirmed order were changed: all lines as they are now'),
       total: minorUnits.optional(),
       currency: currency.optional(),
     })

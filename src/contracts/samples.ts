@@ -47,8 +47,9 @@ export const samples: { readonly [T in EventType]: EventOf<T> } = {
   },
   OrderFulfilled: { event: 'OrderFulfilled', order_id: orderId, customer_id: customerId, version: 3 },
   OrderStatusChanged: {
-    ...{ event: 'OrderStatusChanged', order_id: orderId, customer_id: customerId, version: 2 },
-    ...{ status: 'CONFIRMED', message: 'Order confirmed. Every item is reserved.', total: 3_998, currency: 'EUR' },
+    ...{ event: 'OrderStatusChanged', order_id: orderId, customer_id: customerId, version: 3 },
+    ...{ status: 'CONFIRMED', message: 'Order changed. Every item is reserved.' },
+    ...{ items: [{ ...reserved, quantity: 5 }], total: 9_995, currency: 'EUR' },
   },
   StockReserved: { event: 'StockReserved', order_id: orderId, items: [reserved] },
   StockRejected: { event: 'StockRejected', order_id: orderId, reason: 'Insufficient stock', items: [short] },

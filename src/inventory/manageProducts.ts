@@ -111,16 +111,19 @@ const price = z.int('must be a whole number of minor units').min(0, 'must not be
 
 const maxPerCustomer = z.int().min(0, 'must not be negative').max(INT_MAX).nullish();
 
+/** Names go to terminals, into logs and mails. Those that were given before stay readable. */
+const plainText = (maxLength: number) => text(maxLength).regex(/^\P{Cc}*$/u, 'must not contain control characters');
+
 const createSchema = z.object({
-  sku: text(64).regex(/^\S+$/, 'must not contain white space'),
-  name: text(200),
+  sku: plainText(64).regex(/^\S+$/, 'must not contain white space'),
+  name: plainText(200),
   price,
   onHand: z.int().min(0, 'must not be negative').max(INT_MAX).nullish(),
   maxPerCustomer,
 });
 
 const updateSchema = z.object({
-  name: text(200).nullish(),
+  name: plainText(200).nullish(),
   price: price.nullish(),
   active: z.boolean().nullish(),
   maxPerCustomer,

@@ -36,6 +36,7 @@ export async function writeDeliveries(tx: Transaction, deliveries: NewDelivery[]
 /** A delivery that this process is to send now. */
 export interface TakenDelivery extends Parcel {
   id: string;
+  customerId: string;
   receiver: string;
   channel: SendingChannel;
   /** This attempt, from 1. */
@@ -47,18 +48,29 @@ export interface TakenDelivery extends Parcel {
 export interface TakeOptions {
   /** How long nobody else may take them: longer than an attempt may last. */
   leaseMs: number;
+  /** How many places are free. */
   limit: number;
   perReceiverMax: number;
-  /** How many this process is sending, by receiver. */
-  sending: ReadonlyMap<string, number>;
+  /** How many this process is sending: by receiver, and by customer. */
+  sending: Sending;
+}
+
+export interface Sending {
+  toReceiver: ReadonlyMap<string, number>;
+  forCustomer: ReadonlyMap<string, number>;
 }
 
 /**
- * Takes what is due, the oldest first, and leases it to this process: `due_at` is moved to where a crash would make it due again.
- * Receivers are gone through one by one, so that a million deliveries for one who does not answer hide nothing that is for others;
- * what somebody else is taking this moment is skipped. Each taking counts as an attempt, also one that nobody comes back from.
+ * Takes what is due, and leases it to this process: `due_at` is moved to where a crash would make it due again. Receivers are gone
+ * through one by one, the oldest first, so that a million deliveries for one who does not answer hide nothing that is for others.
+ * Of what they have, customers are served in turn: first who has nothing on its way. And none takes more places than it leaves
+ * free, so that one whose receivers all hang holds half of them, two a third each, and never all. What somebody else is taking this
+ * moment is skipped. Each taking counts as an attempt, also one that nobody comes back from.
  */
 export function takeDue(database: Database, { leaseMs, limit, perReceiverMax, sending }: TakeOptions): Promise<TakenDelivery[]> {
+  const { toReceiver, forCustomer } = sending;
+  // Those who may take no more are passed over already where a receiver's oldest are looked for: they hide nobody there.
+  const full = [...forCustomer].filter(([, held]) => held + 1 >= limit).map(([customerId]) => customerId);
   return database.$queryRaw<TakenDelivery[]>`
     WITH RECURSIVE receivers(receiver) AS (
       (SELECT receiver FROM notifications.deliveries WHERE state = 'WAITING' ORDER BY receiver LIMIT 1)
@@ -67,15 +79,21 @@ export function takeDue(database: Database, { leaseMs, limit, perReceiverMax, se
         SELECT next.receiver FROM notifications.deliveries AS next
         WHERE next.state = 'WAITING' AND next.receiver > receivers.receiver ORDER BY next.receiver LIMIT 1
       ) FROM receivers WHERE receivers.receiver IS NOT NULL
-    ), chosen AS (
-      SELECT due.id FROM receivers
-      LEFT JOIN unnest(${[...sending.keys()]}::text[], ${[...sending.values()]}::int[]) AS busy(receiver, count) USING (receiver)
+    ), lined AS (
+      SELECT due.id, due.due_at, coalesce(own.count, 0) AS held,
+             coalesce(own.count, 0) + row_number() OVER (PARTITION BY due.customer_id ORDER BY due.due_at, due.id) AS place
+      FROM receivers
+      LEFT JOIN unnest(${[...toReceiver.keys()]}::text[], ${[...toReceiver.values()]}::int[]) AS busy(receiver, count) USING (receiver)
       CROSS JOIN LATERAL (
-        SELECT id, due_at FROM notifications.deliveries AS waiting
+        SELECT id, customer_id, due_at FROM notifications.deliveries AS waiting
         WHERE waiting.state = 'WAITING' AND waiting.receiver = receivers.receiver AND waiting.due_at <= now()
+          AND waiting.customer_id <> ALL(${full}::text[])
         ORDER BY due_at LIMIT greatest(0, ${perReceiverMax}::int - coalesce(busy.count, 0))
       ) AS due
-      ORDER BY due.due_at LIMIT ${limit}
+      LEFT JOIN unnest(${[...forCustomer.keys()]}::text[], ${[...forCustomer.values()]}::int[]) AS own(customer_id, count)
+        ON own.customer_id = due.customer_id
+    ), chosen AS (
+      SELECT id FROM lined WHERE place <= greatest(1, (${limit}::int + held) / 2) ORDER BY place, due_at LIMIT ${limit}::int
     ), taken AS (
       SELECT id FROM notifications.deliveries
       WHERE id IN (SELECT id FROM chosen) AND state = 'WAITING' AND due_at <= now() FOR UPDATE SKIP LOCKED
@@ -84,7 +102,8 @@ export function takeDue(database: Database, { leaseMs, limit, perReceiverMax, se
     SET attempts = attempts + 1, due_at = clock_timestamp() + ${leaseMs} * interval '1 millisecond'
     FROM taken, notifications.subscriptions AS subscription
     WHERE delivery.id = taken.id AND subscription.id = delivery.subscription_id
-    RETURNING delivery.id, receiver, event_id AS "eventId", order_id AS "orderId", correlation_id AS "correlationId",
+    RETURNING delivery.id, delivery.customer_id AS "customerId", receiver, event_id AS "eventId", order_id AS "orderId",
+              correlation_id AS "correlationId",
               body::text AS body, attempts AS attempt, channel::text AS channel, target, secret, clock_timestamp() AS at,
               subscription.state = 'ACTIVE' AS "isWanted"`;
 }

@@ -29,11 +29,11 @@ export interface DispatcherOptions {
 
 /**
  * Sends deliveries: takes what is due under a lease, sends it outside of any transaction, writes down what it met with. A receiver
- * that is slow holds up its own few, and nobody else; a crash at any moment leaves a lease that ends, and the delivery is sent
- * again under the same event id. Any number of dispatchers may run.
+ * that is slow holds up its own few, and nobody else; a customer with many such receivers holds up its own share. A crash at any
+ * moment leaves a lease that ends, and the delivery is sent again under the same event id. Any number of dispatchers may run.
  */
 export class Dispatcher {
-  private readonly sending = new Map<string, number>();
+  private readonly sending = { toReceiver: new Map<string, number>(), forCustomer: new Map<string, number>() };
   private readonly underWay = new Set<Promise<void>>();
   private met: Attempted[] = [];
   private recording: Promise<void> | undefined;
@@ -97,16 +97,20 @@ export class Dispatcher {
 
   private async deliver(delivery: TakenDelivery) {
     const { metrics } = this.options;
-    const { receiver, channel } = delivery;
-    this.sending.set(receiver, (this.sending.get(receiver) ?? 0) + 1);
+    const { channel } = delivery;
+    this.count(delivery, 1);
     const startedAt = performance.now();
     const outcome = await this.attempt(delivery);
     metrics.notificationAttempts.inc({ channel, outcome: outcome.type });
     await this.record(this.judge(delivery, outcome, Math.round(performance.now() - startedAt)));
-    const left = this.sending.get(receiver)! - 1;
-    if (left > 0) this.sending.set(receiver, left);
-    else this.sending.delete(receiver);
+    this.count(delivery, -1);
     this.pause.abort();
+  }
+
+  private count({ receiver, customerId }: TakenDelivery, more: 1 | -1) {
+    const { toReceiver, forCustomer } = this.sending;
+    add(toReceiver, receiver, more);
+    add(forCustomer, customerId, more);
   }
 
   private attempt(delivery: TakenDelivery): Promise<Outcome> | Outcome {
@@ -163,6 +167,13 @@ export class Dispatcher {
     const pruned = await pruneFinished(database, keepDays, PRUNE_BATCH_MAX);
     if (pruned === 0) this.pruneAt = performance.now() + PRUNE_INTERVAL_MS;
   }
+}
+
+/** What is at 0 is forgotten. */
+function add(counts: Map<string, number>, key: string, more: number) {
+  const count = (counts.get(key) ?? 0) + more;
+  if (count > 0) counts.set(key, count);
+  else counts.delete(key);
 }
 
 /** For the way to the database and back. */

@@ -2,7 +2,7 @@ import { v5 as uuidv5 } from 'uuid';
 
 import { type AnyEvent } from '../contracts';
 import { type Transaction } from '../database';
-import { type Handler, type Handlers, type IncomingMessage, type OutgoingMessage } from '../messaging';
+import { type AfterCommit, type Handler, type Handlers, type IncomingMessage, type OutgoingMessage } from '../messaging';
 import { type Logger } from '../observability';
 import { type Channels } from './channels/channel';
 import { writeDeliveries, type NewDelivery } from './deliveryRows';
@@ -13,12 +13,13 @@ import { isLogged, wanting, type Preference } from './subscription';
 /**
  * Two reactions that know nothing of each other, and of which the orders context knows nothing. The first hears every order event
  * and speaks of creations; the second hears creations and updates, and tells customers of each change of status: on
- * notification_exchange, and by the channels they have chosen.
+ * notification_exchange, and by the channels they have chosen. What is logged is logged once the work is committed: a batch that
+ * is rolled back and tried again would say it twice.
  */
 export function creationHandlers(log: Logger): Handlers {
-  return tableOf((_tx, batch) => {
-    for (const { body } of batch)
-      if (body.event === 'OrderCreated') log.info({ orderId: body.order_id }, `new: ${inOneLine(body)}`);
+  const speakOf = (event: OrderEvent) => log.info({ orderId: event.order_id }, `new: ${inOneLine(event)}`);
+  return tableOf((_tx, batch, afterCommit) => {
+    for (const { body } of batch) if (body.event === 'OrderCreated') afterCommit(() => speakOf(body));
     return Promise.resolve([]);
   });
 }
@@ -31,13 +32,13 @@ export interface UpdateOptions {
 
 /** Deliveries are written beside the notices, and sent by somebody else: a receiver that is away holds up no queue. */
 export function updateHandlers({ tellInLog, channels, newId }: UpdateOptions): Handlers {
-  return tableOf(async (tx, batch) => {
+  return tableOf(async (tx, batch, afterCommit) => {
     const preferences = await readPreferences(
       tx,
       batch.flatMap(({ body }) => customerOf(body) ?? []),
     );
     const preferencesOf = (event: OrderEvent) => preferences.get(customerOf(event) ?? '') ?? [];
-    for (const { body } of batch) if (isLogged(preferencesOf(body), body.event)) tellInLog(body);
+    for (const { body } of batch) if (isLogged(preferencesOf(body), body.event)) afterCommit(() => tellInLog(body));
     const notices = eachOnce(batch.flatMap((message) => toCustomer(message) ?? []));
     const deliveries = notices.flatMap(({ event, notice }) =>
       wanting(preferencesOf(event), event.event).flatMap((wish) => toDelivery(wish, notice, channels, newId) ?? []),
@@ -72,8 +73,8 @@ function toDelivery(
 type Heard = Omit<IncomingMessage, 'body'> & { body: OrderEvent };
 
 /** The same reaction to each order event. */
-function tableOf(react: (tx: Transaction, batch: Heard[]) => Promise<OutgoingMessage[]>): Handlers {
-  const handler = ((tx, batch) => react(tx, batch)) satisfies Handler<OrderEvent['event']>;
+function tableOf(react: (tx: Transaction, batch: Heard[], afterCommit: AfterCommit) => Promise<OutgoingMessage[]>): Handlers {
+  const handler = ((tx, batch, afterCommit) => react(tx, batch, afterCommit)) satisfies Handler<OrderEvent['event']>;
   return Object.fromEntries(orderEvents.map((event) => [event, handler]));
 }
 

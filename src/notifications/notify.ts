@@ -11,7 +11,7 @@ export const orderEvents = [
 ] as const satisfies EventType[];
 export type OrderEvent = EventOf<(typeof orderEvents)[number]>;
 
-/** What the customer is told of an event; undefined when it changes no status, or nobody knows whose order it is. */
+/** What the customer is told of an event; undefined when it says nothing of the status, or nobody knows whose order it is. */
 export function statusChange(event: OrderEvent): EventOf<'OrderStatusChanged'> | undefined {
   switch (event.event) {
     case 'OrderReserved':
@@ -22,13 +22,19 @@ export function statusChange(event: OrderEvent): EventOf<'OrderStatusChanged'> |
       return changed(event, 'CANCELLED', { code: event.code, reason: event.reason });
     case 'OrderFulfilled':
       return changed(event, 'FULFILLED', {});
+    case 'OrderUpdated': {
+      const { items, total, currency } = event;
+      return changed(event, 'CONFIRMED', { message: UPDATED_IN_WORDS, items, total, currency });
+    }
     case 'OrderCreated':
-    case 'OrderUpdated':
       return undefined;
     default:
       return event satisfies never;
   }
 }
+
+/** It is confirmed as before; that alone would say nothing new. */
+const UPDATED_IN_WORDS = 'Order changed. Every item is reserved.';
 
 interface Head {
   order_id: string;
@@ -42,7 +48,7 @@ type Change = EventOf<'OrderStatusChanged'>;
 function changed(
   { order_id, customer_id, version }: Head,
   status: Change['status'],
-  more: Pick<Change, 'code' | 'reason' | 'total' | 'currency'>,
+  more: Partial<Pick<Change, 'message' | 'items' | 'code' | 'reason' | 'total' | 'currency'>>,
 ): Change | undefined {
   if (customer_id === undefined || version === undefined) return undefined;
   return { event: 'OrderStatusChanged', order_id, customer_id, version, status, message: statusInWords[status], ...more };

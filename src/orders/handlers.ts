@@ -48,7 +48,9 @@ export function paymentReplyHandlers(changing: ChangeOptions, onChanged: (outcom
       apply(tx, batch.map(declined), afterCommit)) satisfies Handler<'PaymentDeclined'>,
     PaymentRefunded: (async (tx, batch, afterCommit) => {
       const messages = await apply(tx, batch.map(refunded), afterCommit);
-      const orderIds = batch.map(({ body }) => body.order_id);
+      // Where this made us ask for the money, the answer to that is still to come.
+      const asked = new Set(messages.flatMap(({ body }) => (body.event === 'RefundPayment' ? [body.order_id] : [])));
+      const orderIds = batch.map(({ body }) => body.order_id).filter((orderId) => !asked.has(orderId));
       await forgetClosings(tx, 'refunds', orderIds);
       return messages;
     }) satisfies Handler<'PaymentRefunded'>,
@@ -135,7 +137,7 @@ function declined({ id, body }: IncomingMessage<'PaymentDeclined'>): OrderChange
   };
 }
 
-/** For an order that still waits for its payment it means that there will be none. */
+/** For an order that still waits for its payment it means that there will be none; for one that is paid, that it is so no more. */
 function refunded({ id, body }: IncomingMessage<'PaymentRefunded'>): OrderChange {
   const reason = { code: 'PAYMENT_DECLINED' as const, message: 'The payment was given back', lines: [] };
   return { orderId: body.order_id, causationId: id, trigger: 'PaymentRefunded', reason };

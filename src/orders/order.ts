@@ -19,13 +19,16 @@ import {
  *                 PaymentCaptured   PaymentDeclined   PaymentRefunded
  *   PENDING       ignored           ignored           ignored
  *   RESERVED      CONFIRMED         CANCELLED         CANCELLED
- *   CONFIRMED     ignored           ignored           ignored
+ *   CONFIRMED     ignored           ignored           ignored (2)
  *   FULFILLED     ignored           ignored           ignored
  *   CANCELLED     refund            ignored           ignored
  *
  * (1) With a payment it is RESERVED: the stock is held, and accounts is asked for the total. From then on accounts alone decides
  * whether there is money, so a RESERVED order never expires by itself: accounts is asked to `void` the payment, and what it answers
  * says whether the capture came first.
+ *
+ * (2) With a payment it is CANCELLED: nobody gets goods whose money is back, whoever had it given back. Accounts is told to refund it
+ * all the same, for not every program that says so is accounts.
  *
  * `ignored`: a late or repeated answer; the first one stands. `already`: what was asked for is so; a repeated request is no
  * error. `release`: stock was reserved for an order that does not want it any more; inventory is told so once more. `refund`: money
@@ -36,11 +39,11 @@ import {
  *                 AmendOrder      StockAmended    AmendmentRejected
  *   PENDING       refused         ignored         ignored
  *   RESERVED      refused         ignored         ignored
- *   CONFIRMED     ask (2)         CONFIRMED       keep
+ *   CONFIRMED     ask (3)         CONFIRMED       keep
  *   FULFILLED     refused         ignored         ignored
  *   CANCELLED     refused         ignored         ignored
  *
- * (2) With a payment it is refused: its price is taken, and other lines would have another.
+ * (3) With a payment it is refused: its price is taken, and other lines would have another.
  *
  * `ask`: the order stays as it is until inventory has answered. `keep`: it keeps its lines. Two rules stand beside the tables: an
  * answer counts for the one amendment that is under way, and is ignored for any other; and while one is under way the order cannot
@@ -118,7 +121,10 @@ export const transitions: Transitions = {
 export const paidTransitions: Transitions = {
   ...transitions,
   PENDING: { ...transitions.PENDING, StockReserved: 'RESERVED' },
-  CONFIRMED: { ...transitions.CONFIRMED, AmendOrder: 'refused', StockAmended: 'ignored', AmendmentRejected: 'ignored' },
+  CONFIRMED: {
+    ...transitions.CONFIRMED,
+    ...{ PaymentRefunded: 'CANCELLED', AmendOrder: 'refused', StockAmended: 'ignored', AmendmentRejected: 'ignored' },
+  },
 };
 
 export { type OrderStatus };
@@ -235,7 +241,10 @@ export type Telling =
   | 'RefundPayment'
   | 'VoidPayment';
 
-/** Whom to tell what. A cancel gives the money back as well, wherever accounts has been asked for it and has not refused. */
+/**
+ * Whom to tell what. A cancel gives the money back as well, wherever accounts has been asked for it and has not refused; and so does
+ * a refund that nobody here asked for.
+ */
 export function tellingOf(decision: Decision, trigger: OrderTrigger): Telling[] {
   switch (decision.type) {
     case 'changed':
@@ -261,7 +270,8 @@ const tellings: Record<OrderStatus, Telling[]> = {
 };
 
 function isRefundDue({ from, order }: Decision & { type: 'changed' }, trigger: OrderTrigger): boolean {
-  return order.status === 'CANCELLED' && order.payment !== 'NONE' && from !== 'PENDING' && trigger === 'CancelOrder';
+  if (order.status !== 'CANCELLED' || order.payment === 'NONE') return false;
+  return trigger === 'CancelOrder' ? from !== 'PENDING' : trigger === 'PaymentRefunded' && from === 'CONFIRMED';
 }
 
 /** True once it waits for no decision any more; a confirmed order may still be cancelled or fulfilled. */

@@ -265,6 +265,24 @@ describe('crossings', () => {
     ]);
   });
 
+  it.each<[string, (order_id: string, customer_id: string) => AnyEvent]>([
+    ['a RefundPayment to accounts', (order_id, customer_id) => ({ event: 'RefundPayment', order_id, customer_id })],
+    ['a PaymentRefunded that accounts never said', (order_id) => ({ event: 'PaymentRefunded', order_id, amount: 0 })],
+  ])(
+    'a CONFIRMED order that %s comes for is off: its stock let go, its money given back, nothing to fulfil',
+    async (_what, stray) => {
+      const customerId = await aCustomer(PRICE);
+      const id = await place(customerId);
+      await untilAtRest();
+      await deliver(stray(id, customerId));
+      await untilAtRest();
+      expect(await find(id)).toMatchObject({ status: 'CANCELLED', reason: { code: 'PAYMENT_DECLINED' } });
+      expect(await database.reservation.findUnique({ where: { orderId: id } })).toMatchObject({ status: 'RELEASED' });
+      expect([await balanceOf(customerId), await database.refund.count()]).toEqual([PRICE, 0]);
+      expect(await orders.fulfil(id)).not.toMatchObject({ type: 'done' });
+    },
+  );
+
   it('cancel and capture at the same moment, 30 times: the money is back, or was never taken (S3.7)', async () => {
     const customerId = await aCustomer(10_000);
     const questions = await Promise.all(Array.from({ length: 30 }, () => reservedQuietly(customerId)));

@@ -10,7 +10,7 @@ import { type NotificationChannel } from '../../src/database';
 import { createLogger, createMetrics } from '../../src/observability';
 import { createNotifications, type NotificationsContext, type NotificationsOptions } from '../../src/notifications';
 import { takeDue } from '../../src/notifications/deliveryRows';
-import { incoming, leaveOut, silentOutbox } from '../support/anOrder';
+import { incoming, silentOutbox } from '../support/anOrder';
 import { eventually } from '../support/eventually';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
@@ -103,17 +103,23 @@ async function subscribe(customerId: string, channel: NotificationChannel, targe
   return { ...result.subscription, secret: result.secret ?? '' };
 }
 /** Events as their queue hands them out; in one batch and one transaction. */
-async function hear(...bodies: EventOf<'OrderConfirmed' | 'OrderFulfilled' | 'OrderCancelled'>[]) {
+async function hear(...bodies: EventOf<OrderNews>[]) {
+  return hearOn(queues.orderUpdates, bodies);
+}
+type OrderNews = 'OrderCreated' | 'OrderConfirmed' | 'OrderFulfilled' | 'OrderCancelled';
+/** `atLast`: what happens before the commit. */
+async function hearOn(queue: string, bodies: EventOf<OrderNews>[], atLast: () => void = () => undefined) {
   const outbox = silentOutbox(test.database, 'notifications');
-  return outbox.transaction(async (tx) => {
-    const handler = notifications.handlers[queues.orderUpdates]![bodies[0]!.event]!;
-    const messages = await handler(
-      tx,
-      bodies.map((body) => incoming(body)),
-      leaveOut,
-    );
-    return { result: messages, messages: [] };
+  const effects: (() => void)[] = [];
+  const messages = await outbox.transaction(async (tx) => {
+    const handler = notifications.handlers[queue]![bodies[0]!.event]!;
+    const batch = bodies.map((body) => incoming(body) as never);
+    const result = await handler(tx, batch, (effect) => effects.push(effect));
+    atLast();
+    return { result, messages: [] };
   });
+  for (const effect of effects) effect();
+  return messages;
 }
 function confirmed(customerId: string): EventOf<'OrderConfirmed'> {
   const order_id = `ORD-${++orders}`;
@@ -262,6 +268,28 @@ describe('a webhook', () => {
     other.close();
   });
 
+  it('of a customer whose receivers all hang holds up nobody else: others have places left', async () => {
+    const [hanging, quick] = [newCustomer(), newCustomer()];
+    const receivers = Array.from({ length: 10 }, () => createServer(() => undefined));
+    for (const receiver of receivers) await once(receiver.listen(0, '127.0.0.1'), 'listening');
+    for (const receiver of receivers)
+      await subscribe(hanging, 'WEBHOOK', `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`);
+    await hear(...Array.from({ length: 10 }, () => confirmed(hanging)));
+    await dispatch(createNotifications({ ...options, sending: { ...options.sending, timeoutMs: 20_000 } }));
+    const underWay = () => test.database.notificationDelivery.count({ where: { customerId: hanging, attempts: { gt: 0 } } });
+    await eventually(async () => (await underWay()) === 6);
+    const before = Date.now();
+    await subscribe(quick, 'WEBHOOK', `${base}/quick-beside`);
+    await hear(...Array.from({ length: 20 }, () => confirmed(quick)));
+    await finished(quick, 'DELIVERED');
+    expect(Date.now() - before).toBeLessThan(10_000);
+    expect(await underWay()).toBe(6);
+    for (const receiver of receivers) {
+      receiver.closeAllConnections();
+      receiver.close();
+    }
+  });
+
   it.each([
     'http://127.0.0.1/',
     'http://2130706433/',
@@ -355,6 +383,20 @@ describe('preferences', () => {
     expect(await test.database.notificationDelivery.count()).toBe(0);
   });
 
+  it.each<[string, RegExp]>([
+    [queues.orderUpdates, /^order ORD-\S+ was placed/],
+    [queues.orderCreations, /^new: order ORD-\S+ was placed/],
+  ])('what %s logs of an event is logged once, though the first try is rolled back', async (queue, words) => {
+    const event = { event: 'OrderCreated' as const, order_id: `ORD-${++orders}`, items: [{ product_id: 1, quantity: 2 }] };
+    const lost = hearOn(queue, [event], () => {
+      throw new Error('the database went away');
+    });
+    await expect(lost).rejects.toThrow('the database went away');
+    expect(said(event.order_id)).toEqual([]);
+    await hearOn(queue, [event]);
+    expect(said(event.order_id)).toEqual([expect.stringMatching(words)]);
+  });
+
   it('only what was asked for is sent, and logged only where the log was asked for', async () => {
     const customer = newCustomer();
     await subscribe(customer, 'WEBHOOK', `${base}/some`, { events: ['OrderFulfilled'] });
@@ -408,14 +450,54 @@ describe('preferences', () => {
   });
 });
 
+describe('places', () => {
+  const places = { leaseMs: 30_000, perReceiverMax: 10 };
+  const nothing = { toReceiver: new Map<string, number>(), forCustomer: new Map<string, number>() };
+  const holding = (customer: string, count: number) => ({ ...nothing, forCustomer: new Map([[customer, count]]) });
+  /** So many deliveries for each of these, at a receiver of its own; the first customer's are the oldest. */
+  const backlog = async (customers: string[], each: number, host = (customer: string) => customer) => {
+    for (const customer of customers) {
+      await subscribe(customer, 'WEBHOOK', `http://${host(customer)}.example/`);
+      await hear(...Array.from({ length: each }, () => confirmed(customer)));
+    }
+  };
+  const take = async (limit: number, sending = nothing) => {
+    const taken = await takeDue(test.database, { ...places, limit, sending });
+    const counts = new Map<string, number>();
+    for (const { customerId } of taken) counts.set(customerId, (counts.get(customerId) ?? 0) + 1);
+    return counts;
+  };
+
+  it('all go to many customers, in turn, and half of them to one alone', async () => {
+    const many = Array.from({ length: 5 }, newCustomer);
+    await backlog(many, 8);
+    expect(await take(10)).toEqual(new Map(many.map((customer) => [customer, 2])));
+    await test.database.notificationDelivery.deleteMany({ where: { customerId: { not: many[0]! } } });
+    expect(await take(10)).toEqual(new Map([[many[0], 5]]));
+  });
+
+  it('the last goes to who has none, and nobody with one is given it', async () => {
+    const [greedy, modest] = [newCustomer(), newCustomer()];
+    await backlog([greedy, modest], 3);
+    expect(await take(1, holding(greedy, 1))).toEqual(new Map([[modest, 1]]));
+    expect(await take(1, { ...nothing, forCustomer: new Map([greedy, modest].map((one) => [one, 1])) })).toEqual(new Map());
+  });
+
+  it('a customer who has its share does not hide others at a receiver of both', async () => {
+    const [greedy, modest] = [newCustomer(), newCustomer()];
+    await backlog([greedy, modest], 12, () => 'both');
+    expect(await take(6, holding(greedy, 6))).toEqual(new Map([[modest, 3]]));
+  });
+});
+
 describe('whatever happens to who sends', () => {
   const crash = (attempts = 1) =>
     Array.from({ length: attempts }).reduce<Promise<unknown>>(
-      (before) =>
-        before.then(() => eventually(async () => (await takeDue(test.database, { ...crashing, sending: new Map() })).length > 0)),
+      (before) => before.then(() => eventually(async () => (await takeDue(test.database, crashing)).length > 0)),
       Promise.resolve(),
     );
-  const crashing = { leaseMs: 30, limit: 10, perReceiverMax: 10 };
+  const sending = { toReceiver: new Map<string, number>(), forCustomer: new Map<string, number>() };
+  const crashing = { leaseMs: 30, limit: 10, perReceiverMax: 10, sending };
 
   it('a process that dies with a delivery in hand loses nothing: it is sent when the lease has ended', async () => {
     const customer = newCustomer();

@@ -79,6 +79,21 @@ describe.each(brokers)('notifications, broker %s', (_name, open) => {
     expect(mine.find(({ body }) => body.status === 'CONFIRMED')!.body).toMatchObject({ total: 250, currency: 'EUR' });
   });
 
+  it('a customer hears of other quantities, with the lines as they are now', async () => {
+    const mine = await listen(exchanges.notifications, 'client.CUST-more.order.#');
+    const orderId = await place('CUST-more', 1);
+    await eventually(() => mine.length === 1);
+    const { product } = await house.ask<{ product: { id: number } }>(`{ product(sku: "NOTE") { id } }`);
+    const input = `{ orderId: "${orderId}", items: [{ productId: ${product.id}, quantity: 2 }] }`;
+    await house.ask(`mutation { updateOrder(input: ${input}) { __typename } }`);
+    await eventually(() => mine.length === 2);
+    expect(mine[1]!.body).toEqual({
+      ...{ event: 'OrderStatusChanged', order_id: orderId, customer_id: 'CUST-more', version: 3, status: 'CONFIRMED' },
+      ...{ message: 'Order changed. Every item is reserved.', total: 500, currency: 'EUR' },
+      items: [{ product_id: product.id, quantity: 2, unit_price: 250 }],
+    });
+  });
+
   it('one order is spoken of by two reactions that know nothing of each other: the fan-out of creations, the topic of creations and updates (S0.2, S0.3, S0.4, S4.3, S4.4)', async () => {
     const id = await place('CUST-log', 1);
     await close('cancelOrder', id);

@@ -75,18 +75,22 @@ describe('the transition table', () => {
     }
   });
 
-  /** Stock reserved is not yet confirmed, and a price that was taken stands. */
+  /** Stock reserved is not yet confirmed, a price that was taken stands, and goods whose money is back stay here. */
   const otherwiseWhenPaid: Record<string, string> = {
     'PENDING StockReserved': 'RESERVED',
+    'CONFIRMED PaymentRefunded': 'CANCELLED',
     'CONFIRMED AmendOrder': 'refused',
     'CONFIRMED StockAmended': 'ignored',
     'CONFIRMED AmendmentRejected': 'ignored',
   };
-  it.each(pairs)('with a payment %s × %s is the same, but for the reservation and the amendments', (status, trigger, outcome) => {
-    const decision = decide({ ...anOrder(status, 'BALANCE'), ...amending(trigger) }, aChange(trigger));
-    const expectedOutcome = otherwiseWhenPaid[`${status} ${trigger}`] ?? outcome;
-    expect(decision.type === 'changed' ? decision.order.status : decision.type).toBe(expectedOutcome);
-  });
+  it.each(pairs)(
+    'with a payment %s × %s is the same, but for the reservation, the refund and the amendments',
+    (status, trigger, outcome) => {
+      const decision = decide({ ...anOrder(status, 'BALANCE'), ...amending(trigger) }, aChange(trigger));
+      const expectedOutcome = otherwiseWhenPaid[`${status} ${trigger}`] ?? outcome;
+      expect(decision.type === 'changed' ? decision.order.status : decision.type).toBe(expectedOutcome);
+    },
+  );
 
   it('counts a version for each change and none for anything else', () => {
     for (const [status, trigger] of pairs) {
@@ -116,6 +120,8 @@ describe('the transition table', () => {
     expect(toldOf('RESERVED', 'CancelOrder', 'BALANCE')).toEqual(['OrderCancelled', 'RefundPayment']);
     expect(toldOf('CONFIRMED', 'CancelOrder', 'BALANCE')).toEqual(['OrderCancelled', 'RefundPayment']);
     expect(toldOf('CONFIRMED', 'CancelOrder', 'NONE')).toEqual(['OrderCancelled']);
+    expect(toldOf('CONFIRMED', 'PaymentRefunded', 'BALANCE')).toEqual(['OrderCancelled', 'RefundPayment']);
+    expect(toldOf('RESERVED', 'PaymentRefunded', 'BALANCE')).toEqual(['OrderCancelled']);
     expect(toldOf('RESERVED', 'PaymentDeclined', 'BALANCE')).toEqual(['OrderCancelled']);
     expect(toldOf('CANCELLED', 'PaymentCaptured', 'BALANCE')).toEqual(['RefundPayment']);
     expect(toldOf('RESERVED', 'ExpireOrder', 'BALANCE')).toEqual(['VoidPayment']);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { askForPicks } from '../../scripts/shop/conversation';
 import { testRabbitmqUrl } from '../support/brokers';
 import { eventually } from '../support/eventually';
-import { createTestDatabase } from '../support/postgres';
+import { createTestDatabase, type TestDatabase } from '../support/postgres';
 import { anOwnHoldfast, runProgram, startProgram, type OwnHoldfast, type Program } from './program';
 
 /** The terminal client: its conversation, and what it orders, with and without a RabbitMQ. */
@@ -39,6 +39,9 @@ describe('the conversation', () => {
   });
 });
 
+/** What moves a cursor or more, save for the ends of lines. */
+// eslint-disable-next-line no-control-regex
+const steering = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/;
 const rabbitmqUrl = testRabbitmqUrl();
 const worlds: [string, string | undefined][] = [['without a RabbitMQ', undefined]];
 if (rabbitmqUrl) worlds.push(['by message', rabbitmqUrl]);
@@ -46,21 +49,20 @@ if (rabbitmqUrl) worlds.push(['by message', rabbitmqUrl]);
 describe.each(worlds)('holdfast shop and holdfast watch, %s', (_name, brokerUrl) => {
   let holdfast: OwnHoldfast;
   let watcher: Program | undefined;
+  let authorization: string | undefined;
+  let test: TestDatabase | undefined;
   let drop = () => Promise.resolve();
 
   beforeAll(async () => {
-    const test = brokerUrl ? await createTestDatabase() : undefined;
-    if (test) drop = () => test.drop();
+    test = brokerUrl ? await createTestDatabase() : undefined;
+    drop = () => test?.drop() ?? Promise.resolve();
     holdfast = await anOwnHoldfast(test ? { DATABASE_URL: test.url, RABBITMQ_URL: brokerUrl! } : {});
     for (const [sku, onHand] of [
       ['MUG', 10],
       ['PAN', 2],
     ]) {
       const input = `{ sku: "${sku}", name: "The ${sku}", price: 1250, onHand: ${onHand} }`;
-      const query = `mutation { createProduct(input: ${input}) { __typename } }`;
-      const token = (await runProgram('scripts/token.ts', [], holdfast.environment)).stdout.trim();
-      const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
-      await fetch(holdfast.url, { method: 'POST', headers, body: JSON.stringify({ query }) });
+      await ask(`mutation { createProduct(input: ${input}) { __typename } }`);
     }
   });
   afterAll(async () => {
@@ -69,6 +71,12 @@ describe.each(worlds)('holdfast shop and holdfast watch, %s', (_name, brokerUrl)
     await drop();
   });
 
+  const ask = async <T>(query: string): Promise<T> => {
+    authorization ??= `Bearer ${(await runProgram('scripts/token.ts', [], holdfast.environment)).stdout.trim()}`;
+    const headers = { 'content-type': 'application/json', authorization };
+    const response = await fetch(holdfast.url, { method: 'POST', headers, body: JSON.stringify({ query }) });
+    return ((await response.json()) as { data: T }).data;
+  };
   const shop = (args: string[], input?: string) =>
     runProgram('scripts/shop.ts', ['--url', holdfast.url, ...args], holdfast.environment, input);
 
@@ -114,9 +122,57 @@ describe.each(worlds)('holdfast shop and holdfast watch, %s', (_name, brokerUrl)
     expect(new Set(stdout.match(/ORD-\S+/g))).toHaveProperty('size', 1);
   });
 
+  it('a watcher sees other quantities, and a change of an order that many newer ones came after', async () => {
+    const customer = `CUST-many-${brokerUrl === undefined ? 'alone' : 'broker'}`;
+    const shopped = JSON.parse((await shop(['--item', 'MUG=1', '--customer', customer, '--json'])).stdout) as Shopped;
+    const { orderId } = shopped.order;
+    const order = `{ customerId: "${customer}", items: [{ productId: 2, quantity: 3 }] }`;
+    for (const count of [100, 20])
+      await ask(`mutation { createOrders(inputs: [${Array.from({ length: count }, () => order).join()}]) { __typename } }`);
+    const newest = await ask<{ orders: { nodes: { id: string }[] } }>(
+      `{ orders(customerId: "${customer}", first: 100) { nodes { id } } }`,
+    );
+    expect(newest.orders.nodes).toHaveLength(100);
+    expect(newest.orders.nodes).not.toContainEqual({ id: orderId });
+    const watching = startProgram('scripts/watch.ts', ['--url', holdfast.url, '--customer', customer], holdfast.environment);
+    await eventually(() => watching.stderr().includes('Watching the orders'));
+    await ask(
+      `mutation { updateOrder(input: { orderId: "${orderId}", items: [{ productId: 1, quantity: 2 }] }) { __typename } }`,
+    );
+    await eventually(() => new RegExp(`${orderId}  CONFIRMED +25\\.00 EUR`).test(watching.stdout()), 10_000);
+    await ask(`mutation { cancelOrder(orderId: "${orderId}") { __typename } }`);
+    await eventually(() => watching.stdout().includes(`${orderId}  CANCELLED`), 10_000);
+    watching.process.kill('SIGINT');
+    expect(await watching.ended).toMatchObject({ code: 0 });
+  });
+
+  it('no word of an order or a product steers the terminal: control characters are seen, and do nothing', async () => {
+    const evil = 'wait\u001b[2J\u001b]0;mine\u0007\r\n\u009b2Jfor it';
+    const customer = `CUST-evil-${brokerUrl === undefined ? 'alone' : 'broker'}`;
+    const watching = ['--url', holdfast.url, '--customer', customer];
+    const plain = startProgram('scripts/watch.ts', watching, holdfast.environment);
+    const json = startProgram('scripts/watch.ts', [...watching, '--json'], holdfast.environment);
+    await eventually(() => [plain, json].every((one) => one.stderr().includes('Watching the orders')));
+    const shopped = JSON.parse((await shop(['--item', 'MUG=1', '--customer', customer, '--json'])).stdout) as Shopped;
+    await ask(`mutation { cancelOrder(orderId: "${shopped.order.orderId}", message: ${JSON.stringify(evil)}) { __typename } }`);
+    await eventually(() => [plain, json].every((one) => one.stdout().includes('for it')));
+    for (const one of [plain, json]) one.process.kill('SIGINT');
+    const [{ stdout }, { stdout: objects }] = await Promise.all([plain.ended, json.ended]);
+    expect(stdout).toContain('wait·[2J·]0;mine····2Jfor it\n');
+    expect(stdout + objects).not.toMatch(steering);
+    expect((JSON.parse(objects.trim().split('\n').at(-1)!) as { message: string }).message).toContain(evil);
+    if (test === undefined) return;
+    await test.database.product.create({
+      data: { sku: 'OLD', name: evil, priceMinor: 100, currency: 'EUR', stock: { create: { onHand: 5 } } },
+    });
+    const { stdout: list, stderr: asked } = await shop(['--customer', customer], '3\n1\n0\n');
+    expect(list).toMatch(/ 3 {2}wait·\[2J·\]0;mine····2Jfor it +OLD /);
+    expect(list + asked).not.toMatch(steering);
+  });
+
   interface Shopped {
     customerId: string;
-    order: { status: string; total?: string };
+    order: { orderId: string; status: string; total?: string };
   }
 });
 

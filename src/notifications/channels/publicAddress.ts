@@ -47,12 +47,16 @@ for (const [network, prefix] of [
 for (const [network, prefix] of [
   // Unspecified, loopback, and IPv4 in the old notation; IPv4-mapped addresses are judged by the list above.
   ['::', 96],
+  // IPv4-translated.
+  ['::ffff:0:0:0', 96],
   ['64:ff9b::', 96],
   ['64:ff9b:1::', 48],
   ['100::', 64],
+  ['100:0:0:1::', 64],
   ['2001::', 23],
   ['2001:db8::', 32],
   ['2002::', 16],
+  ['2620:4f:8000::', 48],
   ['3fff::', 20],
   ['5f00::', 16],
   ['fc00::', 7],
