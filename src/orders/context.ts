@@ -31,15 +31,15 @@ export interface OrdersOptions extends Omit<CreateOrderOptions, 'database' | 'ou
 export type OrdersContext = ReturnType<typeof createOrders>;
 
 export function createOrders(options: OrdersOptions) {
-  const { database, outbox, log, newId, metrics, products } = options;
+  const { database, outbox, log, newId, metrics } = options;
   const onChanged = (outcomes: ChangeOutcome[]) => outcomes.forEach((outcome) => countDecision(metrics, outcome));
   const changing = { newId, tellAgainAfterMs: options.times.republishAfterMs };
   const closing = { outbox, changing, onChanged };
   const create = createOrderUseCase(options);
-  const newOrders = newOrderHandlers({ ...options, nameProducts: (wishes) => nameProducts(products, wishes) });
+  const newOrders = newOrderHandlers({ ...options, nameProducts: (wishes) => nameProducts(options, wishes) });
   const watch = createOrderWatch({ database, log, intervalMs: WATCH_INTERVAL_MS });
   const doors = {
-    place: placeOrdersUseCase(create, products),
+    place: placeOrdersUseCase(create, options),
     update: updateOrderUseCase({ ...options, watch }),
     cancel: cancelOrderUseCase(closing),
     fulfil: fulfilOrderUseCase(closing),

@@ -25,9 +25,9 @@ export interface ProductNames {
 export type PlaceOrders = (wishes: OrderWish[], correlationId: string) => Promise<CreateOrderResult[]>;
 
 /** Places orders; each is accepted or refused by itself, and answered in its place. */
-export function placeOrdersUseCase(create: CreateOrder, products: ProductNames): PlaceOrders {
+export function placeOrdersUseCase(create: CreateOrder, naming: NamingOptions): PlaceOrders {
   return async (wishes, correlationId) => {
-    const named = await nameProducts(products, wishes);
+    const named = await nameProducts(naming, wishes);
     const placed = named.map(async (wish): Promise<CreateOrderResult> => {
       return Array.isArray(wish) ? { type: 'invalid', fields: wish } : create(wish, correlationId);
     });
@@ -35,12 +35,20 @@ export function placeOrdersUseCase(create: CreateOrder, products: ProductNames):
   };
 }
 
-/** The wishes with their products by id, each in its place; or what is wrong with how it names them. One lookup for all. */
+export interface NamingOptions {
+  products: ProductNames;
+  limits: { linesMax: number };
+}
+
+/**
+ * The wishes with their products by id, each in its place; or what is wrong with how it names them. One lookup for all. A wish of more
+ * lines than an order may have is refused before anything is looked up for it.
+ */
 export async function nameProducts<Wish extends { items: WishedItem[] }>(
-  products: ProductNames,
+  { products, limits: { linesMax } }: NamingOptions,
   wishes: Wish[],
 ): Promise<(Named<Wish> | FieldFault[])[]> {
-  const items = wishes.flatMap((wish) => wish.items);
+  const items = wishes.filter((wish) => wish.items.length <= linesMax).flatMap((wish) => wish.items);
   const [bySku, byName] = await Promise.all([
     products.idsBySku(items.flatMap(({ sku }) => sku ?? [])),
     products.idsByName(items.flatMap(({ name }) => name ?? [])),
@@ -50,6 +58,7 @@ export async function nameProducts<Wish extends { items: WishedItem[] }>(
     return sku != null ? [bySku.get(sku) ?? []].flat() : (byName.get(name!) ?? []);
   };
   return wishes.map(({ items, ...wish }) => {
+    if (items.length > linesMax) return [{ path: 'items', code: 'too_big', message: `must hold at most ${linesMax} items` }];
     const faults = items.flatMap((item, index) => faultOf(item, index, idsOf) ?? []);
     if (faults.length > 0) return faults;
     const lines = items.map((item) => ({ productId: idsOf(item)[0]!, quantity: item.quantity }));

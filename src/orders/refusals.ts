@@ -1,8 +1,10 @@
+import { shown } from '../contracts';
+
 /** Why an order was not placed, found, closed or updated: one sentence for every door. */
 export const refusals = {
   keyConflict: (orderId: string, idempotencyKey: string) =>
     `The idempotency key ${JSON.stringify(idempotencyKey)} belongs to order ${orderId}, which has other lines or another payment. Use a new key for a new order.`,
-  unknownOrder: (orderId: string) => `There is no order ${orderId}.`,
+  unknownOrder: (orderId: string) => `There is no order ${shown(orderId)}.`,
   wrongStatus: (orderId: string, status: string, verb: string) => `Order ${orderId} is ${status} and cannot be ${verb}.`,
   amending: (orderId: string) =>
     `A change of order ${orderId} is under way, and nothing was done. Inventory decides it within moments: try again then.`,

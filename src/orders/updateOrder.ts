@@ -70,7 +70,7 @@ export function updateOrderUseCase(options: UpdateOrderOptions): UpdateOrder {
   return async (input, correlationId, signal, owner) => {
     const parsed = schema.safeParse(input);
     if (!parsed.success) return { type: 'invalid', fields: faultsOf(parsed.error) };
-    const [wish] = await nameProducts(options.products, [parsed.data]);
+    const [wish] = await nameProducts(options, [parsed.data]);
     if (Array.isArray(wish)) return { type: 'invalid', fields: wish };
     failpoint('updateOrder.starting');
     const answer = await options.outbox.transaction(
