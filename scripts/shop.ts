@@ -13,7 +13,7 @@ import {
   type Pick,
   type Told,
 } from './shop/counter';
-import { rememberedCustomer } from './shop/customer';
+import { namedCustomer, rememberedCustomer } from './shop/customer';
 import { createClient } from './simulate/client';
 import { address, brokerAddress, count } from './simulate/options';
 import { findSurroundings } from './simulate/surroundings';
@@ -42,6 +42,7 @@ async function main(): Promise<number> {
     process.stdout.write(usage);
     return exitCodes.passed;
   }
+  const named = namedCustomer(values.customer);
   const timeoutMs = count('timeout', values.timeout ?? '15', 1, 3_600) * 1_000;
   const rabbitmq = brokerAddress('rabbitmq', values.rabbitmq);
   const { url, rabbitmqUrl } = await findSurroundings({
@@ -49,7 +50,7 @@ async function main(): Promise<number> {
     rabbitmqUrl: rabbitmq,
   });
   const client = createClient({ urls: [url], connections: 1, retryMs: 5_000 });
-  const customerId = values.customer ?? (await rememberedCustomer(readConfig(process.env).HOLDFAST_DATA));
+  const customerId = named ?? (await rememberedCustomer(readConfig(process.env).HOLDFAST_DATA));
   const say = (line: string) => (values.json ? process.stderr : process.stdout).write(`${line}\n`);
   let counter: Counter | undefined;
   try {

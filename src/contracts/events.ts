@@ -20,13 +20,35 @@ export const minorUnits = z.int().min(0).describe('Money in minor units (cents) 
 
 /** A line as ordered. */
 export const orderLine = z.looseObject({ product_id: productId, quantity });
-/** A line as a client requests it: the product by its id, its sku or its name. */
-export const requestedLine = z.looseObject({
+/**
+ * What a client asks for in its own words. It is published as it should be sent, and read as it comes: what is wrong with it the use
+ * case says, and so the client is told.
+ */
+const asked = (schema: z.ZodType, description: string) => {
+  const published = z.toJSONSchema(schema, { io: 'input' });
+  delete published.$schema;
+  return z
+    .unknown()
+    .optional()
+    .meta({ ...published, description });
+};
+const requestedLine = z.looseObject({
   product_id: z.int().optional(),
   sku: z.string().max(1_000).optional(),
   name: z.string().max(1_000).optional(),
   quantity: z.int(),
 });
+/** An order as a client requests it. */
+export const requestedOrder = {
+  order: asked(
+    z.array(requestedLine).min(1).max(1_000),
+    'Its lines: each product by its id, its sku or its name, and how many. Lines that cannot be ordered are refused, and answered',
+  ),
+  payment: asked(
+    z.string().max(1_000),
+    "BALANCE to have it paid from the customer's balance; what is not known is refused, and answered",
+  ),
+};
 /** A line as reserved, with the price that was taken. */
 export const reservedLine = z.looseObject({ product_id: productId, quantity, unit_price: minorUnits });
 /** Why one line could not be reserved. */
@@ -85,12 +107,7 @@ export const events = {
       event: z.literal('OrderRequested'),
       order_id: orderId.describe("The client's own name for it: the same again is the same order"),
       user_id: text(100).describe('The customer'),
-      order: z.array(requestedLine).min(1).max(1_000),
-      payment: z
-        .string()
-        .max(1_000)
-        .optional()
-        .describe("BALANCE to have it paid from the customer's balance; what is not known is refused, and answered"),
+      ...requestedOrder,
     })
     .describe(
       'An order placed by message. A client of any make sends it bare, without `event`, to a queue that takes nothing else.',

@@ -2,7 +2,7 @@ import { inputRefusal, statusInWords, type EventOf, type FieldFault } from '../c
 import { type Transaction } from '../database';
 import { followUp, type Handler, type Handlers, type IncomingMessage } from '../messaging';
 import { draftOrder, writeOrders, type CreateOrderInput, type CreateOrderOptions, type CreateOrderResult } from './createOrder';
-import { type OrderWish } from './placeOrders';
+import { type OrderWish, type WishedItem } from './placeOrders';
 import { findOrders } from './readOrders';
 import { refusals } from './refusals';
 import { findByKeys } from './saveOrders';
@@ -62,10 +62,16 @@ type Request = IncomingMessage<'OrderRequested'>;
 
 type RequestedOrder = Pick<EventOf<'OrderRequested'>, 'order_id' | 'user_id' | 'order' | 'payment'>;
 
-/** The order in our words; its sender's own id of it is the idempotency key. */
+/** The order in our words, whatever stands in it; its sender's own id of it is the idempotency key. */
 export function wishOf({ order_id: idempotencyKey, user_id: customerId, order, payment }: RequestedOrder): OrderWish {
-  const items = order.map(({ product_id: productId, sku, name, quantity }) => ({ productId, sku, name, quantity }));
-  return { customerId, idempotencyKey, items, payment };
+  const items = (Array.isArray(order) ? order.map(itemOf) : order) as WishedItem[];
+  return { customerId, idempotencyKey, items, payment: payment as string };
+}
+
+function itemOf(line: unknown): unknown {
+  if (typeof line !== 'object' || line === null) return line;
+  const { product_id: productId, sku, name, quantity } = line as Record<string, unknown>;
+  return { productId, sku, name, quantity };
 }
 
 function invalid(fields: FieldFault[]) {

@@ -1,8 +1,10 @@
-import { type FieldFault } from '../contracts';
+import { z } from 'zod';
+
+import { faultsOf, INT_MAX, type FieldFault } from '../contracts';
 import { type CreateOrder, type CreateOrderInput, type CreateOrderResult } from './createOrder';
 import { type OrderLine } from './order';
 
-/** An order as the doors take it: each product named by its id, its sku or its name. */
+/** An order as the doors take it, whatever stands in it: each product named by its id, its sku or its name. */
 export interface OrderWish extends Omit<CreateOrderInput, 'items'> {
   items: WishedItem[];
 }
@@ -41,14 +43,15 @@ export interface NamingOptions {
 }
 
 /**
- * The wishes with their products by id, each in its place; or what is wrong with how it names them. One lookup for all. A wish of more
- * lines than an order may have is refused before anything is looked up for it.
+ * The wishes with their products by id, each in its place; or what is wrong with how it names them. One lookup for all. Nothing is
+ * looked up for a wish that has more lines than an order may have, or lines that nobody could read.
  */
 export async function nameProducts<Wish extends { items: WishedItem[] }>(
   { products, limits: { linesMax } }: NamingOptions,
   wishes: Wish[],
 ): Promise<(Named<Wish> | FieldFault[])[]> {
-  const items = wishes.filter((wish) => wish.items.length <= linesMax).flatMap((wish) => wish.items);
+  const unreadable = wishes.map(({ items }) => faultsIn(items, linesMax));
+  const items = wishes.flatMap((wish, index) => (unreadable[index]!.length > 0 ? [] : wish.items));
   const [bySku, byName] = await Promise.all([
     products.idsBySku(items.flatMap(({ sku }) => sku ?? [])),
     products.idsByName(items.flatMap(({ name }) => name ?? [])),
@@ -57,14 +60,34 @@ export async function nameProducts<Wish extends { items: WishedItem[] }>(
     if (productId != null) return [productId];
     return sku != null ? [bySku.get(sku) ?? []].flat() : (byName.get(name!) ?? []);
   };
-  return wishes.map(({ items, ...wish }) => {
-    if (items.length > linesMax) return [{ path: 'items', code: 'too_big', message: `must hold at most ${linesMax} items` }];
+  return wishes.map(({ items, ...wish }, index) => {
+    if (unreadable[index]!.length > 0) return unreadable[index]!;
     const faults = items.flatMap((item, index) => faultOf(item, index, idsOf) ?? []);
     if (faults.length > 0) return faults;
     const lines = items.map((item) => ({ productId: idsOf(item)[0]!, quantity: item.quantity }));
     return { ...wish, items: lines };
   });
 }
+
+/** Lines are counted before any is looked at: there may be a million. */
+function faultsIn(items: WishedItem[], linesMax: number): FieldFault[] {
+  if (Array.isArray(items) && items.length > linesMax)
+    return [{ path: 'items', code: 'too_big', message: `must hold at most ${linesMax} items` }];
+  const read = wishedItems.safeParse({ items });
+  return read.success ? [] : faultsOf(read.error);
+}
+
+const aProductId = z.int('must be the id of a product').min(1, 'must be the id of a product');
+const aText = z.string('must be a text').max(1_000, 'must be at most 1000 characters');
+const wishedItem = z.object(
+  {
+    productId: aProductId.max(INT_MAX, 'must be the id of a product').nullish(),
+    sku: aText.nullish(),
+    name: aText.nullish(),
+  },
+  'must name a product and a quantity',
+);
+const wishedItems = z.object({ items: z.array(wishedItem, 'must be a list').min(1, 'must hold at least one item') });
 
 /** The same wish, its products by id. */
 type Named<Wish> = Omit<Wish, 'items'> & { items: OrderLine[] };

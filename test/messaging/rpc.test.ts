@@ -209,6 +209,10 @@ describe.each(brokers)('rpc, broker %s', (_name, open) => {
         ...{ status: 'FAILED', code: 'VALIDATION_FAILED' },
         fields: [{ path: 'order.0.quantity' }],
       });
+      expect(await ask(rpcs.orderCreate.queue, { ...good, order: 'a keyboard' })).toMatchObject({
+        ...{ status: 'FAILED', code: 'VALIDATION_FAILED' },
+        fields: [{ path: 'order' }],
+      });
     });
 
     it('an order is fulfilled and cancelled by order_status_update, and told why where it cannot be (S3.5)', async () => {

@@ -99,6 +99,17 @@ describe.each(worlds)('holdfast shop and holdfast watch, %s', (_name, brokerUrl)
       expect(await shop(['--item', 'SPOON=1'])).toMatchObject({ code: 64, stderr: expect.stringContaining('SPOON') as string });
       expect(await shop(['--item', 'MUG=0'])).toMatchObject({ code: 64 });
     });
+
+    it.each(['', 'c'.repeat(101)])('a customer that is no id is a wrong option, told at once', async (customer) => {
+      const away = ['--url', 'http://127.0.0.1:1/graphql', '--customer', customer];
+      const [shopped, watched] = await Promise.all([shop(away), runProgram('scripts/watch.ts', away, holdfast.environment)]);
+      for (const { code, stdout, stderr } of [shopped, watched])
+        expect([code, stdout, stderr]).toEqual([
+          64,
+          '',
+          expect.stringContaining('--customer must be an id of 1 to 100 characters'),
+        ]);
+    });
   }
 
   it('a watcher in another terminal sees the orders of its customer, and of nobody else (S1.6, S1.9)', async () => {
