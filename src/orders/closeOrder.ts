@@ -51,7 +51,12 @@ async function close(
   });
   failpoint('closeOrder.committed');
   onChanged([outcome]);
-  const { orderId } = change;
+  return closeResultOf(outcome);
+}
+
+/** What became of a cancel or of a fulfilment, for who asked. */
+export function closeResultOf(outcome: ChangeOutcome): CloseOrderResult {
+  const { orderId } = outcome.change;
   switch (outcome.type) {
     case 'unknown':
       return { type: 'unknown-order', orderId };

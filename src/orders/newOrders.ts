@@ -4,7 +4,7 @@ import { followUp, type Handler, type Handlers, type IncomingMessage } from '../
 import { draftOrder, writeOrders, type CreateOrderInput, type CreateOrderOptions, type CreateOrderResult } from './createOrder';
 import { type OrderWish, type WishedItem } from './placeOrders';
 import { findOrders } from './readOrders';
-import { refusals } from './refusals';
+import { refusalOf } from './refusals';
 import { findByKeys } from './saveOrders';
 
 export interface NewOrdersOptions extends Pick<CreateOrderOptions, 'times' | 'limits' | 'currency' | 'newId'> {
@@ -93,7 +93,7 @@ function answerTo({ body: request }: Request, outcome: CreateOrderResult): Event
       return { ...refused, code: 'VALIDATION_FAILED', message: inputRefusal(fields), fields };
     }
     case 'key-conflict':
-      return { ...refused, code: 'IDEMPOTENCY_CONFLICT', message: refusals.keyConflict(outcome.orderId, order_id) };
+      return { ...refused, code: 'IDEMPOTENCY_CONFLICT', message: refusalOf(outcome).message };
     default:
       return outcome satisfies never;
   }

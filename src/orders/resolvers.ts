@@ -144,7 +144,7 @@ export class OrderResolver {
     return results.map(toCreateOrderResult);
   }
 
-  private async closed(result: CloseOrderResult, verb: string) {
+  private async closed(result: CloseOrderResult, verb: 'cancelled' | 'fulfilled') {
     if (result.type !== 'done') return toCloseOrderError(result, verb);
     const [view] = await this.orders.find([result.orderId]);
     return Order.of(view!);

@@ -228,6 +228,46 @@ describe.each(brokers)('rpc, broker %s', (_name, open) => {
       expect(await update('PENDING')).toMatchObject({ error: { code: 'BAD_REQUEST' } });
     });
 
+    it('a cancel that is done is a SUCCESS, the first time and again, and the order is CANCELLED (S3.5)', async () => {
+      const body = { order_id: uuidv7(), user_id: 'CUST-rpc', order: [{ product_id: await aProduct(10), quantity: 1 }] };
+      const { order_id } = await ask(rpcs.orderCreate.queue, body);
+      const cancel = () => ask(rpcs.orderStatusUpdate.queue, { order_id, status: 'CANCELLED', reason: 'no' });
+      const done = { status: 'SUCCESS', order_id, order_status: 'CANCELLED', code: 'REQUESTED' };
+      expect([await cancel(), await cancel()]).toMatchObject([done, done]);
+      expect(await ask(rpcs.orderStatus.queue, { order_id })).toMatchObject({ status: 'FAILED', order_status: 'CANCELLED' });
+    });
+
+    it('while an update is under way a fulfilment is refused as that by RPC, and tried again by message (S3.2)', async () => {
+      const product = await aProduct(10);
+      const body = { order_id: uuidv7(), user_id: 'CUST-rpc', order: [{ product_id: product, quantity: 1 }] };
+      const orderId = String((await ask(rpcs.orderCreate.queue, body)).order_id);
+      await settled(orderId);
+      const input = `{ orderId: "${orderId}", items: [{ productId: ${product}, quantity: 2 }] }`;
+      let updated: Promise<unknown> = Promise.resolve();
+      // Whoever holds the row keeps inventory waiting.
+      await house.database.$transaction(
+        async (tx) => {
+          await tx.$queryRaw`SELECT FROM inventory.stock WHERE product_id = ${product} FOR UPDATE`;
+          updated = house.ask(`mutation { updateOrder(input: ${input}) { __typename } }`);
+          await eventually(async () => (await house.database.amendment.count({ where: { orderId, status: 'PENDING' } })) === 1);
+          expect(await ask(rpcs.orderStatusUpdate.queue, { order_id: orderId, status: 'FULFILLED' })).toMatchObject({
+            ...{ status: 'FAILED', code: 'UPDATE_UNDER_WAY', order_status: 'CONFIRMED' },
+          });
+          await send(queues.orderUpdateCommands, { order_id: orderId, status: 'FULFILLED' });
+          const retries = async () =>
+            (await house.ground.metrics.messagesProcessed.get()).values.some(
+              ({ labels }) => labels.queue === queues.orderUpdateCommands && labels.outcome === 'retry',
+            );
+          await eventually(retries);
+        },
+        { timeout: 30_000 },
+      );
+      await updated;
+      const row = () => house.database.order.findUniqueOrThrow({ where: { id: orderId }, include: { items: true } });
+      await eventually(async () => (await row()).status === 'FULFILLED', 30_000);
+      expect((await row()).items).toMatchObject([{ quantity: 2 }]);
+    });
+
     it('stock is checked line by line, and set once however often that is asked (S3.5)', async () => {
       const product = await aProduct(5);
       const check = (...items: object[]) => ask(rpcs.stockCheck.queue, { items });
