@@ -9,7 +9,8 @@ import { paymentReplyHandlers, stockRepliesAtOnce, stockReplyHandlers } from './
 import { isDecided } from './order';
 import { newOrderHandlers } from './newOrders';
 import { orderCommandHandlers } from './orderCommands';
-import { nameProducts, placeOrdersUseCase, type ProductNames } from './placeOrders';
+import { type ProductNames } from './nameProducts';
+import { placeOrdersUseCase } from './placeOrders';
 import { createOrderWatch } from './orderWatch';
 import { latestAmendments } from './readAmendments';
 import { findOrders, listOrders, pendingOrders, readTimelines, type OrderFilter } from './readOrders';
@@ -36,7 +37,7 @@ export function createOrders(options: OrdersOptions) {
   const changing = { newId, tellAgainAfterMs: options.times.republishAfterMs };
   const closing = { outbox, changing, onChanged };
   const create = createOrderUseCase(options);
-  const newOrders = newOrderHandlers({ ...options, nameProducts: (wishes) => nameProducts(options, wishes) });
+  const newOrders = newOrderHandlers(options);
   const watch = createOrderWatch({ database, log, intervalMs: WATCH_INTERVAL_MS });
   const doors = {
     place: placeOrdersUseCase(create, options),

@@ -194,8 +194,9 @@ function pendingView(order: NewOrder, createdAt: Date): OrderView {
 }
 
 function inputSchema({ linesMax, quantityMax }: CreateOrderOptions['limits']) {
+  const aProduct = 'must be the id of a product';
   const item = z.object({
-    productId: z.int().min(1, 'must be the id of a product').max(INT_MAX),
+    productId: z.int(aProduct).min(1, aProduct).max(INT_MAX, aProduct),
     quantity: z.int('must be a whole number').min(1, 'must be at least 1').max(quantityMax, `must be at most ${quantityMax}`),
   });
   return z.object({

@@ -3,7 +3,7 @@ import { demandOwn, ownerOf } from '../identity';
 import { GrpcRefusal, invalidArgument, type GrpcMethod, type GrpcRequest, type GrpcStatus } from '../grpc';
 import { type OrdersContext } from './context';
 import { type CreateOrderResult } from './createOrder';
-import { type WishedItem } from './placeOrders';
+import { type WishedItem } from './nameProducts';
 import { type OrderView } from './readOrders';
 import { refusalOf } from './refusals';
 import { type UpdateOrderResult } from './updateOrder';

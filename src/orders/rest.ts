@@ -5,7 +5,7 @@ import { demandOwn, ownerOf } from '../identity';
 import { refusedInput, Refused, type Endpoint, type RestAnswer } from '../rest';
 import { type OrdersContext } from './context';
 import { type CreateOrderResult } from './createOrder';
-import { type OrderWish } from './placeOrders';
+import { type OrderWish } from './nameProducts';
 import { refusalOf, type RefusedResult } from './refusals';
 import { Order, OrderStatus } from './schema';
 import { type UpdateOrderInput, type UpdateOrderResult } from './updateOrder';

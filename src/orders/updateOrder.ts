@@ -9,7 +9,7 @@ import { amendReservation } from './amendments';
 import { amendLines, coversExactly, decide, type AmendmentReason, type OrderLine, type OrderStatus } from './order';
 import { lockOrders, type LockedOrder } from './orderRows';
 import { type OrderWatch } from './orderWatch';
-import { nameProducts, type ProductNames, type WishedItem } from './placeOrders';
+import { nameProducts, type ProductNames, type WishedItem } from './nameProducts';
 import { readAmendment } from './readAmendments';
 import { findOrders, type OrderView } from './readOrders';
 import { type OrderTimes } from './saveOrders';

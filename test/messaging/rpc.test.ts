@@ -209,7 +209,7 @@ describe.each(brokers)('rpc, broker %s', (_name, open) => {
         ...{ status: 'FAILED', code: 'VALIDATION_FAILED' },
         fields: [{ path: 'order.0.quantity' }],
       });
-      expect(await ask(rpcs.orderCreate.queue, { ...good, order: 'a keyboard' })).toMatchObject({
+      expect(await ask(rpcs.orderCreate.queue, { ...good, order_id: uuidv7(), order: 'a keyboard' })).toMatchObject({
         ...{ status: 'FAILED', code: 'VALIDATION_FAILED' },
         fields: [{ path: 'order' }],
       });
@@ -226,6 +226,26 @@ describe.each(brokers)('rpc, broker %s', (_name, open) => {
       expect(await update('CANCELLED')).toMatchObject({ status: 'FAILED', code: 'ORDER_STATE_CONFLICT' });
       expect(await update('CANCELLED', 'ORD-none')).toMatchObject({ status: 'FAILED', code: 'UNKNOWN_ORDER' });
       expect(await update('PENDING')).toMatchObject({ error: { code: 'BAD_REQUEST' } });
+    });
+
+    it('asked again after its product was renamed, or its order updated, it is still the order that it was', async () => {
+      const product = await aProduct(10);
+      const rename = (name: string) =>
+        house.ask(`mutation { updateProduct(productId: ${product}, input: { name: "${name}" }) { __typename } }`);
+      await rename('Before');
+      const wish = { order_id: uuidv7(), user_id: 'CUST-rpc', order: [{ name: 'Before', quantity: 2 }] };
+      const { order_id } = await ask(rpcs.orderCreate.queue, wish);
+      await settled(order_id);
+      await rename('After');
+      const again = { order_id, status: 'SUCCESS', order_status: 'CONFIRMED', reference: wish.order_id };
+      expect(await ask(rpcs.orderCreate.queue, wish)).toMatchObject(again);
+      const input = `{ orderId: "${String(order_id)}", items: [{ productId: ${product}, quantity: 3 }] }`;
+      await house.ask(`mutation { updateOrder(input: ${input}) { __typename } }`);
+      expect(await ask(rpcs.orderCreate.queue, wish)).toMatchObject(again);
+      const other = { ...wish, order: [{ name: 'Before', quantity: 3 }] };
+      expect(await ask(rpcs.orderCreate.queue, other)).toMatchObject({ status: 'FAILED', code: 'IDEMPOTENCY_CONFLICT' });
+      const paid = { ...wish, payment: 'BALANCE' };
+      expect(await ask(rpcs.orderCreate.queue, paid)).toMatchObject({ status: 'FAILED', code: 'IDEMPOTENCY_CONFLICT' });
     });
 
     it('a cancel that is done is a SUCCESS, the first time and again, and the order is CANCELLED (S3.5)', async () => {

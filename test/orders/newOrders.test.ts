@@ -153,6 +153,23 @@ describe.each(brokers)('orders by message, broker %s', (name, open) => {
     expect(await ordersOf(userId)).toBe(1);
   });
 
+  it.each<[string, object[]]>([
+    ['no units', [{ name: 'Keyboard', quantity: 0 }]],
+    ['an unknown sku', [{ sku: 'NO-SUCH', quantity: 1 }]],
+    ['an unknown name, twice', [{ name: 'Kayboard', quantity: 2 }]],
+    ['a name of two products beside', ['Keyboard', 'Cable'].map((name) => ({ name, quantity: 1 }))],
+    ['too many lines', Array<object>(101).fill({ name: 'Keyboard', quantity: 1 })],
+  ])('the same id for %s is refused as that, and its client is not told of the order', async (_case, order) => {
+    const { userId, heard } = await aClient();
+    const first = request(userId, [{ name: 'Keyboard', quantity: 1 }]);
+    await send(first);
+    await eventually(() => heard.some((told) => told.status === 'CONFIRMED'));
+    await send({ ...first, order });
+    await eventually(() => heard.some((told) => told.event === 'OrderRefused'));
+    expect(heard.find((told) => told.event === 'OrderRefused')).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' });
+    expect(heard.filter((told) => told.reference)).toHaveLength(1);
+  });
+
   it('the same id for another order is refused', async () => {
     const { userId, heard } = await aClient();
     const first = request(userId, [{ name: 'Keyboard', quantity: 1 }]);
