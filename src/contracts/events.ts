@@ -74,7 +74,7 @@ const amendment = z
 
 const lines = z.array(orderLine).min(1).max(1_000);
 /** Words of whatever program sent them: what no database can store, NUL and halves of characters, is taken out of them and refuses nothing. */
-const freeText = z.string().transform((text) => text.toWellFormed().replaceAll('\u0000', ''));
+export const freeText = z.string().transform((text) => text.toWellFormed().replaceAll('\u0000', ''));
 const currency = z.string().length(3).describe('ISO 4217, such as EUR');
 const customerId = text(100).describe('The customer');
 /** In messages that are told and not asked: any text will do. */
@@ -117,7 +117,7 @@ export const events = {
       event: z.literal('OrderChangeRequested'),
       order_id: orderId,
       status: z.enum(['CANCELLED', 'FULFILLED']),
-      reason: text(500).optional(),
+      reason: freeText.optional().describe('Why, for people; its first 500 characters are kept'),
     })
     .describe('An order to be cancelled or fulfilled, asked for by message; bare as well.'),
   PaymentRequested: z

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { declineCode, minorUnits, orderId, productId, quantity, rejectionCode, requestedOrder, text } from './events';
+import { declineCode, freeText, minorUnits, orderId, productId, quantity, rejectionCode, requestedOrder, text } from './events';
 import { orderStatus } from './orderStatus';
 
 /** A question and its answer. It is asked in a queue of its own; what else it takes to be answered stands in AMQP's `reply_to` and `correlation_id`. */
@@ -106,7 +106,7 @@ export const rpcs = {
   orderStatusUpdate: {
     queue: 'order_status_update',
     request: z
-      .looseObject({ order_id: orderId, status: z.enum(['CANCELLED', 'FULFILLED']), reason: text(500).optional() })
+      .looseObject({ order_id: orderId, status: z.enum(['CANCELLED', 'FULFILLED']), reason: freeText.optional() })
       .describe('Cancels or fulfils an order.'),
     reply: orderReply,
   },

@@ -81,8 +81,7 @@ function toUpdated(result: UpdateOrderResult): object {
 
 async function cancel(orders: OrdersContext, request: GrpcRequest<CancelOrder>): Promise<object> {
   const { orderId, message } = request.message;
-  const why = message?.replaceAll('\u0000', '').slice(0, 500);
-  const result = await orders.cancel(orderId, why, ownerOf(request.context.caller));
+  const result = await orders.cancel(orderId, message, ownerOf(request.context.caller));
   if (result.type !== 'done') throw refused(result, 'cancelled');
   return find(orders, request);
 }

@@ -109,11 +109,10 @@ export class OrderResolver {
   async cancelOrder(
     @Arg('orderId', () => ID, { description: 'The order.' }) orderId: string,
     @Ctx() { caller }: RequestContext,
-    @Arg('message', () => String, { nullable: true, description: 'Why, for people; up to 500 characters.' })
+    @Arg('message', () => String, { nullable: true, description: 'Why, for people; its first 500 characters are kept.' })
     message?: string | null,
   ) {
-    const why = message?.replaceAll('\u0000', '').slice(0, 500);
-    return this.closed(await this.orders.cancel(orderId, why, ownerOf(caller)), 'cancelled');
+    return this.closed(await this.orders.cancel(orderId, message ?? undefined, ownerOf(caller)), 'cancelled');
   }
 
   @Allow('staff')

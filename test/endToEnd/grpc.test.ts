@@ -138,6 +138,14 @@ describe('orders', () => {
     expect(row!.correlationId).toBe('conversation-1');
   });
 
+  it('cancels whatever the reason, which ends with a whole character', async () => {
+    const { id } = (await place()).value!.order;
+    const message = `${'x'.repeat(499)}\u{1f600}!`;
+    expect((await call<Order>(orders, 'CancelOrder', { orderId: id, message })).value).toMatchObject({
+      ...{ status: 'ORDER_STATUS_CANCELLED', reason: { message: `${'x'.repeat(499)}\u{1f600}` } },
+    });
+  });
+
   it('knows a word for every status', () => {
     const proto = readFileSync(join(__dirname, '../../proto/holdfast/v1/orders.proto'), 'utf8');
     const words = [...proto.matchAll(/^ +(ORDER_STATUS_\w+) = \d+;$/gm)].map((match) => match[1]!);

@@ -257,6 +257,20 @@ describe.each(brokers)('rpc, broker %s', (_name, open) => {
       expect(await ask(rpcs.orderStatus.queue, { order_id })).toMatchObject({ status: 'FAILED', order_status: 'CANCELLED' });
     });
 
+    it.each<[string, string, string]>([
+      ['empty', '', 'Cancelled on request'],
+      ['too long, with an emoji across the end', `${'x'.repeat(499)}\u{1f600}!`, `${'x'.repeat(499)}\u{1f600}`],
+    ])('a reason that is %s keeps no cancel from being done, by RPC and by message', async (_case, reason, kept) => {
+      const order = [{ product_id: await aProduct(10), quantity: 1 }];
+      const place = async () => (await ask(rpcs.orderCreate.queue, { order_id: uuidv7(), user_id: 'CUST-rpc', order })).order_id;
+      const [one, two] = [await place(), await place()];
+      expect(await ask(rpcs.orderStatusUpdate.queue, { order_id: one, status: 'CANCELLED', reason })).toMatchObject({
+        ...{ status: 'SUCCESS', order_status: 'CANCELLED', message: kept },
+      });
+      void send(queues.orderUpdateCommands, { order_id: two, status: 'CANCELLED', reason });
+      await eventually(async () => (await ask(rpcs.orderStatus.queue, { order_id: two })).message === kept);
+    });
+
     it('while an update is under way a fulfilment is refused as that by RPC, and tried again by message (S3.2)', async () => {
       const product = await aProduct(10);
       const body = { order_id: uuidv7(), user_id: 'CUST-rpc', order: [{ product_id: product, quantity: 1 }] };
@@ -273,7 +287,7 @@ describe.each(brokers)('rpc, broker %s', (_name, open) => {
           expect(await ask(rpcs.orderStatusUpdate.queue, { order_id: orderId, status: 'FULFILLED' })).toMatchObject({
             ...{ status: 'FAILED', code: 'UPDATE_UNDER_WAY', order_status: 'CONFIRMED' },
           });
-          await send(queues.orderUpdateCommands, { order_id: orderId, status: 'FULFILLED' });
+          void send(queues.orderUpdateCommands, { order_id: orderId, status: 'FULFILLED' });
           const retries = async () =>
             (await house.ground.metrics.messagesProcessed.get()).values.some(
               ({ labels }) => labels.queue === queues.orderUpdateCommands && labels.outcome === 'retry',
