@@ -1,6 +1,7 @@
 import { text } from '../contracts';
 import { type Transaction } from '../database';
 import { type CreateOrderResult } from './createOrder';
+import { callersKey, KEY_LENGTH_MAX, storedKey } from './idempotencyKeys';
 import { faultsIn, findProducts, type NamingOptions, type OrderWish, type WishedItem } from './nameProducts';
 import { type OrderLine } from './order';
 import { findOrders, type OrderView } from './readOrders';
@@ -35,10 +36,11 @@ export async function orPlacedBefore<Result extends { type: string }>(
 }
 
 /** undefined where no order can be under it. */
-function keyOf({ customerId, idempotencyKey }: OrderWish): { customerId: string; idempotencyKey: string } | undefined {
-  const isGiven =
-    idempotencyKey != null && text(200).safeParse(idempotencyKey).success && text(100).safeParse(customerId).success;
-  return isGiven ? { customerId, idempotencyKey } : undefined;
+function keyOf({ customerId, idempotencyKey, callKey }: OrderWish): { customerId: string; idempotencyKey: string } | undefined {
+  const given = idempotencyKey ?? callKey?.key;
+  if (given == null || !text(KEY_LENGTH_MAX).safeParse(given).success || !text(100).safeParse(customerId).success)
+    return undefined;
+  return { customerId, idempotencyKey: storedKey(idempotencyKey, callKey)! };
 }
 
 async function answerOf(
@@ -49,7 +51,9 @@ async function answerOf(
 ): Promise<PlacedBefore> {
   const order = (await findOrders(on, [orderId]))[0]!;
   const isSame = (wish.payment ?? 'NONE') === order.payment && (await hasLinesOf(on, naming, wish, order));
-  return isSame ? { type: 'placed', order, repeated: true } : { type: 'key-conflict', orderId, idempotencyKey };
+  return isSame
+    ? { type: 'placed', order, repeated: true }
+    : { type: 'key-conflict', orderId, idempotencyKey: callersKey(idempotencyKey) };
 }
 
 async function hasLinesOf(

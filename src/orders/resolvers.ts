@@ -7,6 +7,7 @@ import { type RequestContext } from '../observability';
 import { Amendment, UpdateOrderInput } from './amendmentSchema';
 import { type CloseOrderResult } from './closeOrder';
 import { type OrdersContext } from './context';
+import { ORDERS_PER_CALL_MAX } from './idempotencyKeys';
 import {
   CloseOrderResultUnion,
   CreateOrderInput,
@@ -20,9 +21,6 @@ import {
   toUpdateOrderResult,
   UpdateOrderResultUnion,
 } from './schema';
-
-/** How many orders one call may place. */
-const ORDERS_PER_CALL_MAX = 100;
 
 /** The GraphQL door of the orders context: each field parses, calls a use case and maps its outcome. */
 @Resolver(() => Order)
@@ -82,10 +80,8 @@ export class OrderResolver {
     if (inputs.length > ORDERS_PER_CALL_MAX) {
       throw badInput('inputs', `inputs holds ${inputs.length} orders; at most ${ORDERS_PER_CALL_MAX} are taken at once.`);
     }
-    // One header for many orders: each gets a key of its own from it, so that repeating the whole call is safe.
-    const { idempotencyKey: header } = context;
-    const keyOf = (index: number) => (header === undefined ? undefined : `${header}#${index}`);
-    const withKeys = inputs.map((input, index) => ({ ...input, idempotencyKey: input.idempotencyKey ?? keyOf(index) }));
+    const { idempotencyKey: key } = context;
+    const withKeys = inputs.map((input, index) => ({ ...input, ...(key !== undefined && { callKey: { key, index } }) }));
     return this.place(withKeys, context);
   }
 
