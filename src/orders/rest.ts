@@ -35,7 +35,16 @@ const newOrder = z.strictObject({
 
 const newQuantities = z.strictObject({
   items: z
-    .array(z.strictObject({ ...aProduct, quantity: z.int().describe('Units from now on; 0 takes the product off the order.') }))
+    .array(
+      z.strictObject({
+        ...aProduct,
+        quantity: z
+          .int()
+          .describe(
+            'Units from now on; 0 takes the product off the order, and changes nothing where it is not on it. Units that are added to a line come at the price of the line.',
+          ),
+      }),
+    )
     .describe('What changes, each product once; the others stay as they are.'),
   expectedVersion: z.int().nullish().describe('Change nothing unless the order is at this version.'),
 });
