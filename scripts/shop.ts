@@ -13,7 +13,7 @@ import {
   type Pick,
   type Told,
 } from './shop/counter';
-import { rememberedCustomer } from './shop/customer';
+import { namedCustomer, rememberedCustomer } from './shop/customer';
 import { createClient } from './simulate/client';
 import { address, brokerAddress, count } from './simulate/options';
 import { findSurroundings } from './simulate/surroundings';
@@ -43,6 +43,7 @@ async function main(): Promise<number> {
     process.stdout.write(usage);
     return exitCodes.passed;
   }
+  const named = namedCustomer(values.customer);
   const timeoutMs = count('timeout', values.timeout ?? '15', 1, 3_600) * 1_000;
   const rabbitmq = brokerAddress('rabbitmq', values.rabbitmq);
   const { url, rabbitmqUrl } = await findSurroundings({
@@ -50,12 +51,13 @@ async function main(): Promise<number> {
     rabbitmqUrl: rabbitmq,
   });
   const client = createClient({ urls: [url], connections: 1, retryMs: 5_000 });
-  const customerId = values.customer ?? (await rememberedCustomer(readConfig(process.env).HOLDFAST_DATA));
+  const { HOLDFAST_DATA, ORDER_QUANTITY_MAX: quantityMax } = readConfig(process.env);
+  const customerId = named ?? (await rememberedCustomer(HOLDFAST_DATA));
   const say = (line: string) => (values.json ? process.stderr : process.stdout).write(`${visible(line)}\n`);
   let counter: Counter | undefined;
   try {
     const products = await productsForSale(client);
-    const picks = values.item ? given(values.item, products) : await asked(products, say);
+    const picks = values.item ? given(values.item, products, quantityMax) : await asked(products, say, quantityMax);
     counter = rabbitmqUrl === undefined ? graphqlCounter(client) : await messageCounter(rabbitmqUrl);
     const told = picks.length === 0 ? undefined : await counter.order(customerId, picks, timeoutMs);
     process.stdout.write(values.json ? `${visibleJson({ customerId, order: told ?? null })}\n` : summary(customerId, told));
@@ -76,16 +78,16 @@ const declared = {
   help: { type: 'boolean' },
 } as const;
 
-function given(items: string[], products: CounterProduct[]): Pick[] {
+function given(items: string[], products: CounterProduct[], quantityMax: number): Pick[] {
   return items.map((item) => {
     const [, sku = item, quantity = ''] = /^(.+)=(\d+)$/.exec(item) ?? [];
     const product = products.find((one) => one.sku === sku);
     if (!product) throw usageFault(`--item ${item}: there is no product for sale with the sku ${JSON.stringify(sku)}.`);
-    return { product, quantity: count('item', quantity, 1, 100_000) };
+    return { product, quantity: count('item', quantity, 1, quantityMax) };
   });
 }
 
-async function asked(products: CounterProduct[], say: (line: string) => void): Promise<Pick[]> {
+async function asked(products: CounterProduct[], say: (line: string) => void, quantityMax: number): Promise<Pick[]> {
   for (const line of listing(products)) say(line);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const lines = terminal[Symbol.asyncIterator]();
@@ -101,7 +103,7 @@ async function asked(products: CounterProduct[], say: (line: string) => void): P
     if (isInterrupted) throw new Ending(exitCodes.interrupted, 'interrupted; nothing was ordered.');
     return line.done ? undefined : line.value;
   };
-  return askForPicks(products, ask, say).finally(() => terminal.close());
+  return askForPicks(products, ask, say, quantityMax).finally(() => terminal.close());
 }
 
 function listing(products: CounterProduct[]): string[] {

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { readConfig } from '../src/config';
 import { exitCodes, runScript } from './exit';
 import { connectCounter, listenTo, orderFields, toldBy, toldOf, type GraphqlOrder, type Told } from './shop/counter';
-import { rememberedCustomer } from './shop/customer';
+import { namedCustomer, rememberedCustomer } from './shop/customer';
 import { createClient } from './simulate/client';
 import { address, brokerAddress } from './simulate/options';
 import { findSurroundings } from './simulate/surroundings';
@@ -33,11 +33,12 @@ async function main(): Promise<number> {
     process.stdout.write(usage);
     return exitCodes.passed;
   }
+  const named = namedCustomer(values.customer);
   const { url, rabbitmqUrl } = await findSurroundings({
     url: address('url', values.url, ['http:', 'https:']),
     rabbitmqUrl: brokerAddress('rabbitmq', values.rabbitmq),
   });
-  const customerId = values.customer ?? (await rememberedCustomer(readConfig(process.env).HOLDFAST_DATA));
+  const customerId = named ?? (await rememberedCustomer(readConfig(process.env).HOLDFAST_DATA));
   const show = (told: Told) =>
     void process.stdout.write(values.json ? `${visibleJson({ at: new Date().toISOString(), ...told })}\n` : line(told));
   const stop = rabbitmqUrl === undefined ? await poll(url, customerId, show) : await listen(rabbitmqUrl, customerId, show);

@@ -114,7 +114,13 @@ async function ask(one: Question, asker: Asker, { queues, violations }: Omit<Que
   if (answer === 'not taken') return void counts.asked--;
   const fault = faultOf(one, answer);
   if (fault) violations.push({ what: fault, where: `${one.id}: ${one.name}`, sample: one.body.toString().slice(0, 500) });
-  if (answer !== undefined) counts[rpcRefusal.safeParse(answer).success ? 'refused' : 'answered']++;
+  if (answer !== undefined) counts[isRefusal(one.rpc, answer) ? 'refused' : 'answered']++;
+}
+
+/** What is wrong with an order that was asked for, orders say themselves; other questions that are none are refused before. */
+function isRefusal({ queue }: Rpc, answer: unknown): boolean {
+  const isOrder = queue === rpcs.orderCreate.queue;
+  return rpcRefusal.safeParse(answer).success || (isOrder && (answer as { code?: string }).code === 'VALIDATION_FAILED');
 }
 
 /** What breaks a promise in this answer, in words. */
@@ -127,5 +133,5 @@ function faultOf({ rpc, fate }: Question, answer: unknown): string | undefined {
     return fate === 'processed' ? `good, and refused: ${message}` : undefined;
   }
   if (!rpc.reply.safeParse(answer).success) return `not of its contract: ${JSON.stringify(answer).slice(0, 300)}`;
-  return fate === 'dead' ? 'bad, and answered' : undefined;
+  return fate === 'dead' && !isRefusal(rpc, answer) ? 'bad, and answered' : undefined;
 }

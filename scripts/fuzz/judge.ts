@@ -22,9 +22,15 @@ export function breaches(request: FuzzRequest, answer: Answer): string[] {
   if (codes.includes('INTERNAL')) found.push('INTERNAL, a fault of ours');
   if (answer.status >= 500 && !codes.includes('SERVICE_UNAVAILABLE')) found.push(`status ${answer.status}`);
   if (json === undefined && !isBelowGraphql(request, answer)) found.push(`no JSON: ${answer.contentType}`);
-  const leak = leaks.find((pattern) => pattern.test(answer.text));
-  if (leak) found.push(`says ${JSON.stringify(leak.exec(answer.text)?.[0])}`);
+  const leak = leakIn(answer.text);
+  if (leak) found.push(`says ${leak}`);
   return found;
+}
+
+/** The first of our insides that an answer shows, quoted. */
+export function leakIn(text: string): string | undefined {
+  const leak = leaks.find((pattern) => pattern.test(text));
+  return leak && JSON.stringify(leak.exec(text)?.[0]);
 }
 
 /** What belongs into our log and never into an answer: stacks, SQL, files, the names of our libraries and their complaints. */

@@ -7,20 +7,23 @@ export type Ask = (question: string) => Promise<string | undefined>;
  * What somebody at the terminal wants: product after product, until 0 or the end of the input. Whatever is no product of the list
  * or no quantity above 0 is asked again, with what is wrong.
  */
-export async function askForPicks(products: CounterProduct[], ask: Ask, say: (line: string) => void): Promise<Pick[]> {
+export async function askForPicks(
+  products: CounterProduct[],
+  ask: Ask,
+  say: (line: string) => void,
+  quantityMax: number,
+): Promise<Pick[]> {
   const picks: Pick[] = [];
   for (;;) {
     const number = await askForNumber(`Product (1 to ${products.length}, 0 to finish): `, 0, products.length, ask, say);
     if (number === undefined || number === 0) return picks;
     const product = products[number - 1]!;
-    const quantity = await askForNumber(`How many ${product.name}: `, 1, QUANTITY_MAX, ask, say);
+    const quantity = await askForNumber(`How many ${product.name}: `, 1, quantityMax, ask, say);
     if (quantity === undefined) return picks;
     picks.push({ product, quantity });
     say(`  ${quantity} × ${product.name}`);
   }
 }
-
-const QUANTITY_MAX = 100_000;
 
 async function askForNumber(
   question: string,

@@ -20,13 +20,35 @@ export const minorUnits = z.int().min(0).describe('Money in minor units (cents) 
 
 /** A line as ordered. */
 export const orderLine = z.looseObject({ product_id: productId, quantity });
-/** A line as a client requests it: the product by its id, its sku or its name. */
-export const requestedLine = z.looseObject({
+/**
+ * What a client asks for in its own words. It is published as it should be sent, and read as it comes: what is wrong with it the use
+ * case says, and so the client is told.
+ */
+const asked = (schema: z.ZodType, description: string) => {
+  const published = z.toJSONSchema(schema, { io: 'input' });
+  delete published.$schema;
+  return z
+    .unknown()
+    .optional()
+    .meta({ ...published, description });
+};
+const requestedLine = z.looseObject({
   product_id: z.int().optional(),
   sku: z.string().max(1_000).optional(),
   name: z.string().max(1_000).optional(),
   quantity: z.int(),
 });
+/** An order as a client requests it. */
+export const requestedOrder = {
+  order: asked(
+    z.array(requestedLine).min(1).max(1_000),
+    'Its lines: each product by its id, its sku or its name, and how many. Lines that cannot be ordered are refused, and answered',
+  ),
+  payment: asked(
+    z.string().max(1_000),
+    "BALANCE to have it paid from the customer's balance; what is not known is refused, and answered",
+  ),
+};
 /** A line as reserved, with the price that was taken. */
 export const reservedLine = z.looseObject({ product_id: productId, quantity, unit_price: minorUnits });
 /** Why one line could not be reserved. */
@@ -52,7 +74,7 @@ const amendment = z
 
 const lines = z.array(orderLine).min(1).max(1_000);
 /** Words of whatever program sent them: what no database can store, NUL and halves of characters, is taken out of them and refuses nothing. */
-const freeText = z.string().transform((text) => text.toWellFormed().replaceAll('\u0000', ''));
+export const freeText = z.string().transform((text) => text.toWellFormed().replaceAll('\u0000', ''));
 const currency = z.string().length(3).describe('ISO 4217, such as EUR');
 const customerId = text(100).describe('The customer');
 /** In messages that are told and not asked: any text will do. */
@@ -95,12 +117,7 @@ export const events = {
       event: z.literal('OrderRequested'),
       order_id: orderId.describe("The client's own name for it: the same again is the same order"),
       user_id: text(100).describe('The customer'),
-      order: z.array(requestedLine).min(1).max(1_000),
-      payment: z
-        .string()
-        .max(1_000)
-        .optional()
-        .describe("BALANCE to have it paid from the customer's balance; what is not known is refused, and answered"),
+      ...requestedOrder,
     })
     .describe(
       'An order placed by message. A client of any make sends it bare, without `event`, to a queue that takes nothing else.',
@@ -110,7 +127,7 @@ export const events = {
       event: z.literal('OrderChangeRequested'),
       order_id: orderId,
       status: z.enum(['CANCELLED', 'FULFILLED']),
-      reason: text(500).optional(),
+      reason: freeText.optional().describe('Why, for people; its first 500 characters are kept'),
     })
     .describe('An order to be cancelled or fulfilled, asked for by message; bare as well.'),
   PaymentRequested: z

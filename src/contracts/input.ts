@@ -11,7 +11,12 @@ export interface FieldFault {
 }
 
 export function faultsOf(error: z.ZodError): FieldFault[] {
-  return error.issues.map(({ path, code, message }) => ({ path: path.join('.'), code, message }));
+  return error.issues.map(({ path, code, message }) => ({ path: shown(path.join('.')), code, message: shown(message, 500) }));
+}
+
+/** A text that somebody else chose, as it may stand in a sentence of ours: whole where it is no longer than any id, else its beginning. */
+export function shown(given: string, lengthMax = 200): string {
+  return given.length <= lengthMax ? given : `${given.slice(0, lengthMax / 2).toWellFormed()}…`;
 }
 
 /** The sentence of a refused input, the same at every door: it names the first few faults and counts the others. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import { declineCode, minorUnits, orderId, productId, quantity, rejectionCode, requestedLine, text } from './events';
+import { declineCode, freeText, minorUnits, orderId, productId, quantity, rejectionCode, requestedOrder, text } from './events';
 import { orderStatus } from './orderStatus';
 
 /** A question and its answer. It is asked in a queue of its own; what else it takes to be answered stands in AMQP's `reply_to` and `correlation_id`. */
@@ -94,7 +94,7 @@ export const rpcs = {
   orderCreate: {
     queue: 'order_create',
     request: z
-      .looseObject({ order_id: orderId, user_id: text(100), order: z.array(requestedLine).min(1).max(1_000) })
+      .looseObject({ order_id: orderId, user_id: text(100), ...requestedOrder })
       .describe("Places an order; the asker's own id of it is its idempotency key, as in OrderRequested."),
     reply: orderReply,
   },
@@ -106,7 +106,7 @@ export const rpcs = {
   orderStatusUpdate: {
     queue: 'order_status_update',
     request: z
-      .looseObject({ order_id: orderId, status: z.enum(['CANCELLED', 'FULFILLED']), reason: text(500).optional() })
+      .looseObject({ order_id: orderId, status: z.enum(['CANCELLED', 'FULFILLED']), reason: freeText.optional() })
       .describe('Cancels or fulfils an order.'),
     reply: orderReply,
   },

@@ -114,7 +114,7 @@ export const rpcSamples: { readonly [K in keyof Rpcs]: { request: RequestOf<Rpcs
   orderStatusUpdate: {
     request: { order_id: orderId, status: 'CANCELLED', reason: 'changed my mind' },
     reply: {
-      ...{ status: 'FAILED', order_id: orderId, order_status: 'CANCELLED', version: 2 },
+      ...{ status: 'SUCCESS', order_id: orderId, order_status: 'CANCELLED', version: 2 },
       ...{ message: 'Order cancelled.', code: 'REQUESTED' },
     },
   },

@@ -4,6 +4,7 @@ import { GrpcRefusal, invalidArgument, type GrpcStatus } from '../grpc';
 import { AccessDenied } from '../identity';
 import { Unavailable, type Logger } from '../observability';
 import { readDatabaseFault } from './databaseFaults';
+import { fitForHeaders } from './grpcBudget';
 import { detailsOf } from './grpcDetails';
 import { RateLimited } from './rateLimits';
 import { Refusal } from './requestBody';
@@ -35,7 +36,8 @@ export function statusOf(error: unknown, requestId: string, log: Logger): Partia
   return told(new GrpcRefusal('INTERNAL', 'INTERNAL', maskedMessage(requestId)), requestId);
 }
 
-function told(refusal: GrpcRefusal, requestId: string, retryAfterSeconds?: number): Partial<ServiceError> {
+function told(whole: GrpcRefusal, requestId: string, retryAfterSeconds?: number): Partial<ServiceError> {
+  const refusal = fitForHeaders(whole);
   const code = codes[refusal.status];
   const metadata = new Metadata();
   metadata.set('x-request-id', requestId);

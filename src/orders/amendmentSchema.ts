@@ -105,7 +105,10 @@ export class UpdateOrderItemInput {
   @Field(() => String, { nullable: true, description: 'The product by sku.' })
   sku?: string | null;
 
-  @Field(() => Int, { description: 'Units the order is to have of it; 0 takes it off.' })
+  @Field(() => Int, {
+    description:
+      'Units the order is to have of it; 0 takes it off, and changes nothing where it is not on it. Units that are added to a line come at the price of the line.',
+  })
   quantity!: number;
 }
 

@@ -27,10 +27,22 @@ export function cancelOrderUseCase(options: CloseOrderOptions) {
     close(options, cancellation(orderId, message), owner);
 }
 
-/** A cancel that somebody asked for. */
-export function cancellation(orderId: string, message = 'Cancelled on request'): OrderChange {
-  return { orderId, trigger: 'CancelOrder', reason: { code: 'REQUESTED', message, lines: [] } };
+/** A cancel that somebody asked for. No words about it are a reason not to do it: they are cut, and what no database can store is left out. */
+export function cancellation(orderId: string, message?: string): OrderChange {
+  return {
+    orderId,
+    trigger: 'CancelOrder',
+    reason: { code: 'REQUESTED', message: inBrief(message) || 'Cancelled on request', lines: [] },
+  };
 }
+
+/** The first 500 characters, of which an emoji is one, though it may be two units of a JavaScript string. */
+function inBrief(message = ''): string {
+  const enough = message.replaceAll('\u0000', '').slice(0, 2 * MESSAGE_CHARACTERS_MAX + 1);
+  return [...enough.toWellFormed()].slice(0, MESSAGE_CHARACTERS_MAX).join('').trim();
+}
+
+const MESSAGE_CHARACTERS_MAX = 500;
 
 /** Fulfils a CONFIRMED order: its goods have left, so what was reserved leaves the stock. Fulfilling it again is no error. */
 export function fulfilOrderUseCase(options: CloseOrderOptions) {
@@ -51,7 +63,12 @@ async function close(
   });
   failpoint('closeOrder.committed');
   onChanged([outcome]);
-  const { orderId } = change;
+  return closeResultOf(outcome);
+}
+
+/** What became of a cancel or of a fulfilment, for who asked. */
+export function closeResultOf(outcome: ChangeOutcome): CloseOrderResult {
+  const { orderId } = outcome.change;
   switch (outcome.type) {
     case 'unknown':
       return { type: 'unknown-order', orderId };

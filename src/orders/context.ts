@@ -12,7 +12,8 @@ import { paymentReplyHandlers, stockRepliesAtOnce, stockReplyHandlers } from './
 import { isDecided } from './order';
 import { newOrderHandlers } from './newOrders';
 import { orderCommandHandlers } from './orderCommands';
-import { nameProducts, placeOrdersUseCase, type ProductNames } from './placeOrders';
+import { type ProductNames } from './nameProducts';
+import { placeOrdersUseCase } from './placeOrders';
 import { createOrderWatch } from './orderWatch';
 import { latestAmendments } from './readAmendments';
 import { createIntake, type IntakeOptions } from './intake';
@@ -39,7 +40,7 @@ export interface OrdersOptions extends Omit<CreateOrderOptions, 'database' | 'ou
 export type OrdersContext = ReturnType<typeof createOrders>;
 
 export function createOrders(options: OrdersOptions) {
-  const { database, outbox, log, newId, metrics, products } = options;
+  const { database, outbox, log, newId, metrics } = options;
   const onChanged = (outcomes: ChangeOutcome[]) => outcomes.forEach((outcome) => countDecision(metrics, outcome));
   const changing = { newId, tellAgainAfterMs: options.times.republishAfterMs };
   const closing = { outbox, changing, onChanged };
@@ -47,12 +48,12 @@ export function createOrders(options: OrdersOptions) {
   const intake = createIntake({ ...limit, intervalMs: INTAKE_INTERVAL_MS, log, metrics });
   const takesOrders = () => intake.isOpen() || (metrics.ordersBusy.inc(), false);
   const create = createOrderUseCase({ ...options, takesOrders });
-  const newOrders = newOrderHandlers({ ...options, nameProducts: (wishes) => nameProducts(products, wishes) });
+  const newOrders = newOrderHandlers(options);
   const watch = createOrderWatch({ database, log, intervalMs: WATCH_INTERVAL_MS });
   const following = followOrdersUseCase(options);
   const watchOrder = watchOrderUseCase(following.news);
   const doors = {
-    place: placeOrdersUseCase(create, products),
+    place: placeOrdersUseCase(create, options),
     update: updateOrderUseCase({ ...options, watch }),
     cancel: cancelOrderUseCase(closing),
     fulfil: fulfilOrderUseCase(closing),

@@ -7,6 +7,7 @@ import { failpoint, failpointAfterSending } from '../faults';
 import { type Outbox, type OutgoingMessage, type Outcome } from '../messaging';
 import { Unavailable } from '../observability';
 import { groupCommit } from './groupCommit';
+import { callersKey, KEY_LENGTH_MAX, ORDERS_PER_CALL_MAX, storedKey, type CallKey } from './idempotencyKeys';
 import { mergeLines, type OrderLine } from './order';
 import { findOrders, type OrderView } from './readOrders';
 import { findByKeys, saveOrders, saveOrdersAtOnce, type NewOrder, type OrderTimes } from './saveOrders';
@@ -19,6 +20,8 @@ export interface CreateOrderInput {
   payment?: string | null;
   /** The same key again gets the same order, for ever; at most 200 characters. */
   idempotencyKey?: string | null;
+  /** Where it has no key of its own: that of its call, which goes on being its key at the place it has there. */
+  callKey?: CallKey;
 }
 
 export type CreateOrderResult =
@@ -80,7 +83,8 @@ export function draftOrder({ limits, currency, newId }: DraftOptions): (input: C
     const lines = mergeLines(parsed.data.items);
     const tooMany = lines.find((line) => line.quantity > limits.quantityMax);
     if (tooMany) return { type: 'invalid', fields: [tooManyTogether(tooMany, limits.quantityMax)] };
-    const { customerId, idempotencyKey = null } = parsed.data;
+    const { customerId, callKey } = parsed.data;
+    const idempotencyKey = storedKey(parsed.data.idempotencyKey, callKey);
     const payment = parsed.data.payment ?? 'NONE';
     const fingerprint = idempotencyKey === null ? null : fingerprintOf(lines, payment);
     const id = `ORD-${newId()}`;
@@ -180,7 +184,7 @@ async function holdersOfKeys(tx: Transaction, orders: NewOrder[]): Promise<(orde
   return (order) => {
     const holder = holders.get(keyOf(order))!;
     if (holder.fingerprint !== order.fingerprint) {
-      return { type: 'key-conflict', orderId: holder.id, idempotencyKey: order.idempotencyKey! };
+      return { type: 'key-conflict', orderId: holder.id, idempotencyKey: callersKey(order.idempotencyKey!) };
     }
     return { type: 'placed', order: views.get(holder.id)!, repeated: true };
   };
@@ -207,15 +211,17 @@ function pendingView(order: NewOrder, createdAt: Date): OrderView {
 }
 
 function inputSchema({ linesMax, quantityMax }: CreateOrderOptions['limits']) {
+  const aProduct = 'must be the id of a product';
   const item = z.object({
-    productId: z.int().min(1, 'must be the id of a product').max(INT_MAX),
+    productId: z.int(aProduct).min(1, aProduct).max(INT_MAX, aProduct),
     quantity: z.int('must be a whole number').min(1, 'must be at least 1').max(quantityMax, `must be at most ${quantityMax}`),
   });
   return z.object({
     customerId: text(100),
     items: z.array(item).min(1, 'must hold at least one item').max(linesMax, `must hold at most ${linesMax} items`),
     payment: paymentMethod.nullish(),
-    idempotencyKey: text(200).nullish(),
+    idempotencyKey: text(KEY_LENGTH_MAX).nullish(),
+    callKey: z.object({ key: text(KEY_LENGTH_MAX), index: z.int().min(0).lt(ORDERS_PER_CALL_MAX) }).optional(),
   });
 }
 

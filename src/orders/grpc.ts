@@ -1,12 +1,11 @@
 import { statusInWords, type RejectedLine } from '../contracts';
 import { demandOwn, ownerOf } from '../identity';
-import { GrpcRefusal, invalidArgument, type GrpcMethod, type GrpcRequest } from '../grpc';
-import { type CloseOrderResult } from './closeOrder';
+import { GrpcRefusal, invalidArgument, type GrpcMethod, type GrpcRequest, type GrpcStatus } from '../grpc';
 import { type OrdersContext } from './context';
 import { type CreateOrderResult } from './createOrder';
-import { type WishedItem } from './placeOrders';
+import { type WishedItem } from './nameProducts';
 import { type OrderView } from './readOrders';
-import { refusals } from './refusals';
+import { refusalOf, refusals } from './refusals';
 import { type UpdateOrderResult } from './updateOrder';
 
 /** The gRPC door of the orders context: proto/holdfast/v1/orders.proto. */
@@ -54,11 +53,8 @@ function toPlaced(result: CreateOrderResult): object {
       return { order: toOrder(result.order), repeated: result.repeated };
     case 'invalid':
       throw invalidArgument(result.fields);
-    case 'key-conflict': {
-      const { orderId, idempotencyKey } = result;
-      const message = refusals.keyConflict(orderId, idempotencyKey);
-      throw new GrpcRefusal('ALREADY_EXISTS', 'IDEMPOTENCY_CONFLICT', message, { facts: { orderId } });
-    }
+    case 'key-conflict':
+      throw refused(result);
     case 'busy': {
       const { retryAfterSeconds } = result;
       throw new GrpcRefusal('UNAVAILABLE', 'BUSY', refusals.busy(retryAfterSeconds), { retryAfterSeconds });
@@ -82,42 +78,16 @@ function toUpdated(result: UpdateOrderResult): object {
       return { order: toOrder(result.order), underWay: result.type === 'under-way' };
     case 'invalid':
       throw invalidArgument(result.fields);
-    case 'unknown-order':
-      throw unknownOrder(result.orderId);
-    case 'refused':
-      throw wrongStatus(result.orderId, result.status, 'updated');
-    case 'paid':
-      throw paid(result.orderId);
-    case 'amending':
-      throw amending(result.orderId);
-    case 'version-moved': {
-      const { orderId, version, expectedVersion } = result;
-      const message = refusals.versionMoved(orderId, version, expectedVersion);
-      throw new GrpcRefusal('ABORTED', 'ORDER_VERSION_CONFLICT', message, { facts: { orderId, version: String(version) } });
-    }
-    case 'rejected': {
-      const { orderId, reason } = result;
-      const message = refusals.updateRejected(orderId, reason.message);
-      const violations = reason.lines.map(toViolation);
-      throw new GrpcRefusal('FAILED_PRECONDITION', reason.code, message, { violations, facts: { orderId } });
-    }
     default:
-      return result satisfies never;
+      throw refused(result);
   }
 }
 
 async function cancel(orders: OrdersContext, request: GrpcRequest<CancelOrder>): Promise<object> {
   const { orderId, message } = request.message;
-  const why = message?.replaceAll('\u0000', '').slice(0, 500);
-  const result = await orders.cancel(orderId, why, ownerOf(request.context.caller));
-  if (result.type !== 'done') throw closeRefusal(result);
+  const result = await orders.cancel(orderId, message, ownerOf(request.context.caller));
+  if (result.type !== 'done') throw refused(result, 'cancelled');
   return find(orders, request);
-}
-
-function closeRefusal(result: Exclude<CloseOrderResult, { type: 'done' }>): GrpcRefusal {
-  const { orderId } = result;
-  if (result.type === 'unknown-order') return unknownOrder(orderId);
-  return result.amending ? amending(orderId) : wrongStatus(orderId, result.status, 'cancelled');
 }
 
 async function find(orders: OrdersContext, { message: { orderId }, context }: GrpcRequest<OneOrder>): Promise<object> {
@@ -139,23 +109,22 @@ async function* watch(
 }
 
 function unknownOrder(orderId: string): GrpcRefusal {
-  return new GrpcRefusal('NOT_FOUND', 'UNKNOWN_ORDER', refusals.unknownOrder(orderId), { facts: { orderId } });
+  return refused({ type: 'unknown-order', orderId });
 }
 
-function wrongStatus(orderId: string, status: string, verb: string): GrpcRefusal {
-  const message = refusals.wrongStatus(orderId, status, verb);
-  return new GrpcRefusal('FAILED_PRECONDITION', 'ORDER_STATE_CONFLICT', message, { facts: { orderId, status } });
+function refused(...refusal: Parameters<typeof refusalOf>): GrpcRefusal {
+  const { code, message, orderId, status, version, lines } = refusalOf(...refusal);
+  const facts = { orderId, ...(status && { status }), ...(version !== undefined && { version: String(version) }) };
+  return new GrpcRefusal(statuses[code] ?? 'FAILED_PRECONDITION', code, message, { facts, violations: lines?.map(toViolation) });
 }
 
-function paid(orderId: string): GrpcRefusal {
-  const facts = { orderId, status: 'CONFIRMED' };
-  return new GrpcRefusal('FAILED_PRECONDITION', 'ORDER_STATE_CONFLICT', refusals.paid(orderId), { facts });
-}
-
-/** ABORTED, and not FAILED_PRECONDITION: the same call may succeed a moment later. */
-function amending(orderId: string): GrpcRefusal {
-  return new GrpcRefusal('ABORTED', 'UPDATE_UNDER_WAY', refusals.amending(orderId), { facts: { orderId } });
-}
+/** ABORTED: look again, and the same call or another may succeed. Else it is the order that does not allow it. */
+const statuses: Record<string, GrpcStatus | undefined> = {
+  UNKNOWN_ORDER: 'NOT_FOUND',
+  IDEMPOTENCY_CONFLICT: 'ALREADY_EXISTS',
+  ORDER_VERSION_CONFLICT: 'ABORTED',
+  UPDATE_UNDER_WAY: 'ABORTED',
+};
 
 function toViolation({ code, product_id, requested, available }: RejectedLine) {
   return { type: code, subject: `product ${product_id}`, description: `${requested} requested, ${available} available` };

@@ -1,12 +1,13 @@
 import { PoisonMessage, type Handler, type Handlers, type IncomingMessage } from '../messaging';
 import { changeOrders, type ChangeOptions, type ChangeOutcome } from './changeOrders';
-import { cancellation } from './closeOrder';
+import { cancellation, closeResultOf } from './closeOrder';
 import { type OrderChange } from './order';
-import { refusals } from './refusals';
+import { refusalOf } from './refusals';
 
 /**
  * The door for changes of orders asked for by message, by who does not wait for an answer. A batch is one transaction. What is so
- * already is no error; what cannot be is a dead letter with its reason, where an operator finds it.
+ * already is no error. What may be possible a moment later is tried again; what cannot be is a dead letter with its reason, where an
+ * operator finds it.
  */
 export function orderCommandHandlers(changing: ChangeOptions, onChanged: (outcomes: ChangeOutcome[]) => void): Handlers {
   return {
@@ -26,11 +27,9 @@ function changeOf({ id, body }: IncomingMessage<'OrderChangeRequested'>): OrderC
 }
 
 function refuse(outcome: ChangeOutcome): void {
-  const { orderId, trigger } = outcome.change;
-  if (outcome.type === 'unknown') throw new PoisonMessage(refusals.unknownOrder(orderId));
-  if (outcome.type !== 'refused') return;
-  const { status } = outcome.order;
-  const reason = refusals.wrongStatus(orderId, status, trigger === 'FulfilOrder' ? 'fulfilled' : 'cancelled');
-  // An order that is being decided may be fulfilled a moment later: worth another try.
-  throw status === 'PENDING' ? new Error(reason) : new PoisonMessage(reason);
+  const result = closeResultOf(outcome);
+  if (result.type === 'done') return;
+  const verb = outcome.change.trigger === 'FulfilOrder' ? 'fulfilled' : 'cancelled';
+  const { message, isRetryable } = refusalOf(result, verb);
+  throw isRetryable ? new Error(message) : new PoisonMessage(message);
 }

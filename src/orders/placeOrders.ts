@@ -1,76 +1,17 @@
-import { type FieldFault } from '../contracts';
-import { type CreateOrder, type CreateOrderInput, type CreateOrderResult } from './createOrder';
-import { type OrderLine } from './order';
-
-/** An order as the doors take it: each product named by its id, its sku or its name. */
-export interface OrderWish extends Omit<CreateOrderInput, 'items'> {
-  items: WishedItem[];
-}
-
-export interface WishedItem {
-  productId?: number | null;
-  sku?: string | null;
-  name?: string | null;
-  quantity: number;
-}
-
-/** Where products are looked up. Orders know them by id only. */
-export interface ProductNames {
-  /** Unknown skus are left out. */
-  idsBySku: (skus: string[]) => Promise<Map<string, number>>;
-  /** Of products for sale; where several have the name, at least two of their ids. Unknown names are left out. */
-  idsByName: (names: string[]) => Promise<Map<string, number[]>>;
-}
+import { type Database } from '../database';
+import { type CreateOrder, type CreateOrderResult } from './createOrder';
+import { nameProducts, type NamingOptions, type OrderWish } from './nameProducts';
+import { orPlacedBefore } from './placedBefore';
 
 export type PlaceOrders = (wishes: OrderWish[], correlationId: string) => Promise<CreateOrderResult[]>;
 
 /** Places orders; each is accepted or refused by itself, and answered in its place. */
-export function placeOrdersUseCase(create: CreateOrder, products: ProductNames): PlaceOrders {
+export function placeOrdersUseCase(create: CreateOrder, options: NamingOptions & { database: Database }): PlaceOrders {
   return async (wishes, correlationId) => {
-    const named = await nameProducts(products, wishes);
+    const named = await nameProducts(options, wishes);
     const placed = named.map(async (wish): Promise<CreateOrderResult> => {
       return Array.isArray(wish) ? { type: 'invalid', fields: wish } : create(wish, correlationId);
     });
-    return Promise.all(placed);
+    return orPlacedBefore(options.database, options, wishes, await Promise.all(placed));
   };
-}
-
-/** The wishes with their products by id, each in its place; or what is wrong with how it names them. One lookup for all. */
-export async function nameProducts<Wish extends { items: WishedItem[] }>(
-  products: ProductNames,
-  wishes: Wish[],
-): Promise<(Named<Wish> | FieldFault[])[]> {
-  const items = wishes.flatMap((wish) => wish.items);
-  const [bySku, byName] = await Promise.all([
-    products.idsBySku(items.flatMap(({ sku }) => sku ?? [])),
-    products.idsByName(items.flatMap(({ name }) => name ?? [])),
-  ]);
-  const idsOf = ({ productId, sku, name }: WishedItem): number[] => {
-    if (productId != null) return [productId];
-    return sku != null ? [bySku.get(sku) ?? []].flat() : (byName.get(name!) ?? []);
-  };
-  return wishes.map(({ items, ...wish }) => {
-    const faults = items.flatMap((item, index) => faultOf(item, index, idsOf) ?? []);
-    if (faults.length > 0) return faults;
-    const lines = items.map((item) => ({ productId: idsOf(item)[0]!, quantity: item.quantity }));
-    return { ...wish, items: lines };
-  });
-}
-
-/** The same wish, its products by id. */
-type Named<Wish> = Omit<Wish, 'items'> & { items: OrderLine[] };
-
-/** A product is named in one way, and that way leads to one product. */
-function faultOf(item: WishedItem, index: number, idsOf: (item: WishedItem) => number[]): FieldFault | undefined {
-  const given = (['productId', 'sku', 'name'] as const).filter((way) => item[way] != null);
-  if (given.length !== 1) {
-    return { path: `items.${index}`, code: 'one_of', message: 'must name its product in exactly one way' };
-  }
-  const ids = idsOf(item);
-  if (ids.length === 1) return undefined;
-  const [way] = given;
-  const called = JSON.stringify(String(item[way!]).slice(0, 64));
-  const path = `items.${index}.${way}`;
-  if (ids.length === 0) return { path, code: 'unknown_product', message: `there is no product ${called}` };
-  return { path, code: 'ambiguous_product', message: `several products are called ${called}: give the sku` };
 }

@@ -8,6 +8,7 @@ import { Amendment, UpdateOrderInput } from './amendmentSchema';
 import { DECISION_WAIT_MAX_MS } from './awaitDecision';
 import { type CloseOrderResult } from './closeOrder';
 import { type OrdersContext } from './context';
+import { ORDERS_PER_CALL_MAX } from './idempotencyKeys';
 import { refusals } from './refusals';
 import {
   CloseOrderResultUnion,
@@ -24,9 +25,6 @@ import {
   toUpdateOrderResult,
   UpdateOrderResultUnion,
 } from './schema';
-
-/** How many orders one call may place. */
-const ORDERS_PER_CALL_MAX = 100;
 
 /** The GraphQL door of the orders context: each field parses, calls a use case and maps its outcome. */
 @Resolver(() => Order)
@@ -94,10 +92,8 @@ export class OrderResolver {
     if (inputs.length > ORDERS_PER_CALL_MAX) {
       throw badInput('inputs', `inputs holds ${inputs.length} orders; at most ${ORDERS_PER_CALL_MAX} are taken at once.`);
     }
-    // One header for many orders: each gets a key of its own from it, so that repeating the whole call is safe.
-    const { idempotencyKey: header } = context;
-    const keyOf = (index: number) => (header === undefined ? undefined : `${header}#${index}`);
-    const withKeys = inputs.map((input, index) => ({ ...input, idempotencyKey: input.idempotencyKey ?? keyOf(index) }));
+    const { idempotencyKey: key } = context;
+    const withKeys = inputs.map((input, index) => ({ ...input, ...(key !== undefined && { callKey: { key, index } }) }));
     return (await this.place(withKeys, context)).map(toCreateOrderResult);
   }
 
@@ -121,11 +117,10 @@ export class OrderResolver {
   async cancelOrder(
     @Arg('orderId', () => ID, { description: 'The order.' }) orderId: string,
     @Ctx() { caller }: RequestContext,
-    @Arg('message', () => String, { nullable: true, description: 'Why, for people; up to 500 characters.' })
+    @Arg('message', () => String, { nullable: true, description: 'Why, for people; its first 500 characters are kept.' })
     message?: string | null,
   ) {
-    const why = message?.replaceAll('\u0000', '').slice(0, 500);
-    return this.closed(await this.orders.cancel(orderId, why, ownerOf(caller)), 'cancelled');
+    return this.closed(await this.orders.cancel(orderId, message ?? undefined, ownerOf(caller)), 'cancelled');
   }
 
   @Allow('staff')
@@ -182,7 +177,7 @@ export class OrderResolver {
     return this.orders.place(inputs, correlationId);
   }
 
-  private async closed(result: CloseOrderResult, verb: string) {
+  private async closed(result: CloseOrderResult, verb: 'cancelled' | 'fulfilled') {
     if (result.type !== 'done') return toCloseOrderError(result, verb);
     const [view] = await this.orders.find([result.orderId]);
     return Order.of(view!);

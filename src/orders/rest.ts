@@ -5,8 +5,8 @@ import { demandOwn, ownerOf } from '../identity';
 import { refusedInput, Refused, type Endpoint, type RestAnswer } from '../rest';
 import { type OrdersContext } from './context';
 import { type CreateOrderResult } from './createOrder';
-import { type OrderWish } from './placeOrders';
-import { refusals } from './refusals';
+import { type OrderWish } from './nameProducts';
+import { refusalOf, refusals, type RefusedResult } from './refusals';
 import { Order, OrderStatus } from './schema';
 import { type UpdateOrderInput, type UpdateOrderResult } from './updateOrder';
 
@@ -35,7 +35,16 @@ const newOrder = z.strictObject({
 
 const newQuantities = z.strictObject({
   items: z
-    .array(z.strictObject({ ...aProduct, quantity: z.int().describe('Units from now on; 0 takes the product off the order.') }))
+    .array(
+      z.strictObject({
+        ...aProduct,
+        quantity: z
+          .int()
+          .describe(
+            'Units from now on; 0 takes the product off the order, and changes nothing where it is not on it. Units that are added to a line come at the price of the line.',
+          ),
+      }),
+    )
     .describe('What changes, each product once; the others stay as they are.'),
   expectedVersion: z.int().nullish().describe('Change nothing unless the order is at this version.'),
 });
@@ -107,10 +116,8 @@ function toAnswer(result: CreateOrderResult): RestAnswer {
     }
     case 'invalid':
       throw refusedInput(result.fields);
-    case 'key-conflict': {
-      const { orderId, idempotencyKey } = result;
-      throw new Refused(422, 'IDEMPOTENCY_CONFLICT', refusals.keyConflict(orderId, idempotencyKey), { orderId });
-    }
+    case 'key-conflict':
+      throw refused(422, result);
     case 'busy': {
       const { retryAfterSeconds } = result;
       throw new Refused(503, 'BUSY', refusals.busy(retryAfterSeconds), { retryAfterSeconds });
@@ -139,7 +146,7 @@ function orderEndpoint(orders: OrdersContext): Endpoint<{ id: string }> {
 }
 
 function unknownOrder(orderId: string): Refused {
-  return new Refused(404, 'UNKNOWN_ORDER', refusals.unknownOrder(orderId), { orderId });
+  return refused(404, { type: 'unknown-order', orderId });
 }
 
 function updateOrderEndpoint(orders: OrdersContext): Endpoint<{ id: string }, Omit<UpdateOrderInput, 'orderId'>> {
@@ -179,39 +186,12 @@ function toUpdated(result: UpdateOrderResult): RestAnswer {
     case 'unknown-order':
       throw unknownOrder(result.orderId);
     default:
-      throw updateConflict(result);
+      throw refused(409, result);
   }
 }
 
-type UpdateConflict = Extract<UpdateOrderResult, { type: 'refused' | 'paid' | 'amending' | 'version-moved' | 'rejected' }>;
-
-function updateConflict(result: UpdateConflict): Refused {
-  const { orderId } = result;
-  switch (result.type) {
-    case 'refused': {
-      const { status } = result;
-      return new Refused(409, 'ORDER_STATE_CONFLICT', refusals.wrongStatus(orderId, status, 'updated'), {
-        orderId,
-        orderStatus: status,
-      });
-    }
-    case 'paid':
-      return new Refused(409, 'ORDER_STATE_CONFLICT', refusals.paid(orderId), { orderId, orderStatus: 'CONFIRMED' });
-    case 'amending':
-      return new Refused(409, 'UPDATE_UNDER_WAY', refusals.amending(orderId), { orderId });
-    case 'version-moved': {
-      const { version, expectedVersion } = result;
-      return new Refused(409, 'ORDER_VERSION_CONFLICT', refusals.versionMoved(orderId, version, expectedVersion), {
-        orderId,
-        version,
-      });
-    }
-    case 'rejected': {
-      const { code, message, lines } = result.reason;
-      const short = lines.map(({ product_id: productId, ...line }) => ({ productId, ...line }));
-      return new Refused(409, code, refusals.updateRejected(orderId, message), { orderId, lines: short });
-    }
-    default:
-      return result satisfies never;
-  }
+function refused(httpStatus: number, result: RefusedResult): Refused {
+  const { code, message, orderId, status: orderStatus, version, lines } = refusalOf(result);
+  const short = lines?.map(({ product_id: productId, ...line }) => ({ productId, ...line }));
+  return new Refused(httpStatus, code, message, { orderId, orderStatus, version, lines: short });
 }

@@ -7,7 +7,7 @@ import { inTheirWords, wishOf } from './newOrders';
 import { type OrderStatus } from './order';
 import { type PlaceOrders } from './placeOrders';
 import { type OrderView } from './readOrders';
-import { refusals } from './refusals';
+import { refusalOf, refusals } from './refusals';
 
 export interface OrdersRpcOptions {
   place: PlaceOrders;
@@ -20,7 +20,7 @@ export interface OrdersRpcOptions {
 export function ordersRpc({ place, find, cancel, fulfil }: OrdersRpcOptions): RpcService[] {
   const standing = async (orderId: string): Promise<OrderReply> => {
     const [order] = await find([orderId]);
-    return order ? replyFor(order) : unknown(orderId);
+    return order ? replyFor(order) : refused(orderId, { type: 'unknown-order', orderId });
   };
   return [
     answering(rpcs.orderCreate, async (request, correlationId) => {
@@ -30,9 +30,9 @@ export function ordersRpc({ place, find, cancel, fulfil }: OrdersRpcOptions): Rp
     answering(rpcs.orderStatus, ({ order_id: orderId }) => standing(orderId)),
     answering(rpcs.orderStatusUpdate, async ({ order_id: orderId, status, reason }) => {
       const result = status === 'CANCELLED' ? await cancel(orderId, reason) : await fulfil(orderId);
-      if (result.type !== 'refused') return standing(orderId);
-      const message = refusals.wrongStatus(orderId, result.status, status.toLowerCase());
-      return { ...failed(orderId), order_status: result.status, code: 'ORDER_STATE_CONFLICT', message };
+      if (result.type !== 'done') return refused(orderId, result, status === 'CANCELLED' ? 'cancelled' : 'fulfilled');
+      // What was asked for is done, though a cancelled order is nothing that anybody would call a success.
+      return { ...(await standing(orderId)), status: 'SUCCESS' as const };
     }),
   ];
 }
@@ -61,10 +61,8 @@ function created(result: CreateOrderResult, reference: string): OrderReply {
       const fields = result.fields.map((fault) => ({ ...fault, path: inTheirWords(fault.path) }));
       return { ...failed(reference), code: 'VALIDATION_FAILED', message: inputRefusal(fields), fields };
     }
-    case 'key-conflict': {
-      const message = refusals.keyConflict(result.orderId, reference);
-      return { ...failed(reference), code: 'IDEMPOTENCY_CONFLICT', message };
-    }
+    case 'key-conflict':
+      return refused(reference, result);
     case 'busy':
       // Not FAILED, which is for ever: this passes.
       throw new Unavailable(refusals.busy(result.retryAfterSeconds), result);
@@ -73,8 +71,10 @@ function created(result: CreateOrderResult, reference: string): OrderReply {
   }
 }
 
-function unknown(orderId: string): OrderReply {
-  return { ...failed(orderId), code: 'UNKNOWN_ORDER', message: refusals.unknownOrder(orderId) };
+/** `orderId`: as the asker calls it. */
+function refused(orderId: string, ...refusal: Parameters<typeof refusalOf>): OrderReply {
+  const { code, message, status: order_status } = refusalOf(...refusal);
+  return { ...failed(orderId), ...(order_status && { order_status }), code, message };
 }
 
 function failed(orderId: string) {

@@ -7,7 +7,7 @@ import { type CloseOrderResult } from './closeOrder';
 import { type CreateOrderResult } from './createOrder';
 import { type OrderNews } from './followOrders';
 import { type OrderView, type TimelineEntry } from './readOrders';
-import { refusals } from './refusals';
+import { refusalOf, refusals, type OrderRefusal } from './refusals';
 import { CancellationReason, toRejectedLine } from './rejectionSchema';
 import { type UpdateOrderResult } from './updateOrder';
 
@@ -321,11 +321,8 @@ export function toCreateOrderResult(result: CreateOrderResult): typeof CreateOrd
       return Order.of(result.order);
     case 'invalid':
       return ValidationError.of(result.fields);
-    case 'key-conflict': {
-      const { orderId, idempotencyKey } = result;
-      const message = refusals.keyConflict(orderId, idempotencyKey);
-      return Object.assign(new IdempotencyConflictError(), { code: ErrorCode.IDEMPOTENCY_CONFLICT, message, orderId });
-    }
+    case 'key-conflict':
+      return told(new IdempotencyConflictError(), refusalOf(result));
     case 'busy': {
       const { retryAfterSeconds } = result;
       const message = refusals.busy(retryAfterSeconds);
@@ -338,11 +335,10 @@ export function toCreateOrderResult(result: CreateOrderResult): typeof CreateOrd
 
 export function toCloseOrderError(
   result: Exclude<CloseOrderResult, { type: 'done' }>,
-  verb: string,
+  verb: 'cancelled' | 'fulfilled',
 ): UnknownOrderError | OrderStateError {
-  const { orderId } = result;
-  if (result.type === 'unknown-order') return unknownOrder(orderId);
-  return result.amending ? orderAmending(orderId) : wrongStatus(orderId, result.status, verb);
+  const refusal = refusalOf(result, verb);
+  return result.type === 'unknown-order' ? told(new UnknownOrderError(), refusal) : told(new OrderStateError(), refusal);
 }
 
 export function toUpdateOrderResult(result: UpdateOrderResult): typeof UpdateOrderResultUnion {
@@ -353,45 +349,24 @@ export function toUpdateOrderResult(result: UpdateOrderResult): typeof UpdateOrd
     case 'invalid':
       return ValidationError.of(result.fields);
     case 'unknown-order':
-      return unknownOrder(result.orderId);
+      return told(new UnknownOrderError(), refusalOf(result));
     case 'refused':
-      return wrongStatus(result.orderId, result.status, 'updated');
     case 'paid':
-      return orderPaid(result.orderId);
     case 'amending':
-      return orderAmending(result.orderId);
-    case 'version-moved': {
-      const { orderId, version, expectedVersion } = result;
-      const message = refusals.versionMoved(orderId, version, expectedVersion);
-      return Object.assign(new OrderVersionError(), { code: ErrorCode.ORDER_VERSION_CONFLICT, message, orderId, version });
-    }
+      return told(new OrderStateError(), refusalOf(result));
+    case 'version-moved':
+      return told(new OrderVersionError(), refusalOf(result));
     case 'rejected': {
-      const { orderId, reason } = result;
-      const message = refusals.updateRejected(orderId, reason.message);
-      const error = { code: ErrorCode.UPDATE_REJECTED, message, orderId, reason: UpdateRejection.of(reason) };
-      return Object.assign(new UpdateRejectedError(), error);
+      // The code of the other doors stands in `reason`, which has a type of its own here.
+      const error = told(new UpdateRejectedError(), { ...refusalOf(result), code: ErrorCode.UPDATE_REJECTED });
+      return Object.assign(error, { reason: UpdateRejection.of(result.reason) });
     }
     default:
       return result satisfies never;
   }
 }
 
-function unknownOrder(orderId: string): UnknownOrderError {
-  const message = refusals.unknownOrder(orderId);
-  return Object.assign(new UnknownOrderError(), { code: ErrorCode.UNKNOWN_ORDER, message, orderId });
-}
-
-function wrongStatus(orderId: string, status: string, verb: string): OrderStateError {
-  const message = refusals.wrongStatus(orderId, status, verb);
-  return Object.assign(new OrderStateError(), { code: ErrorCode.ORDER_STATE_CONFLICT, message, orderId, status });
-}
-
-function orderPaid(orderId: string): OrderStateError {
-  const message = refusals.paid(orderId);
-  return Object.assign(new OrderStateError(), { code: ErrorCode.ORDER_STATE_CONFLICT, message, orderId, status: 'CONFIRMED' });
-}
-
-function orderAmending(orderId: string): OrderStateError {
-  const message = refusals.amending(orderId);
-  return Object.assign(new OrderStateError(), { code: ErrorCode.UPDATE_UNDER_WAY, message, orderId, status: 'CONFIRMED' });
+function told<Refusal extends ErrorResult>(error: Refusal, { code, message, orderId, status, version }: OrderRefusal): Refusal {
+  const facts = { ...(status && { status }), ...(version !== undefined && { version }) };
+  return Object.assign(error, { code: code as ErrorCode, message, orderId, ...facts });
 }

@@ -9,7 +9,7 @@ import { amendReservation } from './amendments';
 import { amendLines, coversExactly, decide, type AmendmentReason, type OrderLine, type OrderStatus } from './order';
 import { lockOrders, type LockedOrder } from './orderRows';
 import { type OrderWatch } from './orderWatch';
-import { nameProducts, type ProductNames, type WishedItem } from './placeOrders';
+import { nameProducts, type ProductNames, type WishedItem } from './nameProducts';
 import { readAmendment } from './readAmendments';
 import { findOrders, type OrderView } from './readOrders';
 import { type OrderTimes } from './saveOrders';
@@ -70,7 +70,7 @@ export function updateOrderUseCase(options: UpdateOrderOptions): UpdateOrder {
   return async (input, correlationId, signal, owner) => {
     const parsed = schema.safeParse(input);
     if (!parsed.success) return { type: 'invalid', fields: faultsOf(parsed.error) };
-    const [wish] = await nameProducts(options.products, [parsed.data]);
+    const [wish] = await nameProducts(options, [parsed.data]);
     if (Array.isArray(wish)) return { type: 'invalid', fields: wish };
     failpoint('updateOrder.starting');
     const answer = await options.outbox.transaction(

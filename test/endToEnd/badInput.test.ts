@@ -117,6 +117,31 @@ describe('many orders at once', () => {
     expect(first![0]!.id).not.toBe(first![2]!.id);
   });
 
+  const idsIn = async (inputs: object[], headers: Record<string, string>) => {
+    const { json } = await send(inputs, headers);
+    return (json.data!.createOrders as { __typename: string; id?: string }[]).map(({ __typename, id }) => id ?? __typename);
+  };
+
+  it('a header of 200 characters will do, and is repeated as any other', async () => {
+    const headers = { 'idempotency-key': 'k'.repeat(200) };
+    const inputs = Array.from({ length: 12 }, () => anInput());
+    const ids = await idsIn(inputs, headers);
+    expect(new Set(ids.filter((id) => id.startsWith('ORD-'))).size).toBe(12);
+    expect(await idsIn(inputs, headers)).toEqual(ids);
+  });
+
+  it('the key of one in many is nobody else’s, and a key that looks like it is one as any other', async () => {
+    const own = anInput({ idempotencyKey: 'zz#0' });
+    const [alone] = await idsIn([own], {});
+    const many = { 'idempotency-key': 'zz' };
+    const [first] = await idsIn([anInput()], many);
+    expect(first).toMatch(/^ORD-/);
+    expect(first).not.toBe(alone);
+    expect([await idsIn([own], {}), await idsIn([anInput()], many)]).toEqual([[alone], [first]]);
+    const { json } = await send([anInput({ idempotencyKey: 'zz#0', items: [{ sku: 'NO-SUCH', quantity: 1 }] })]);
+    expect(json.data!.createOrders).toMatchObject([{ __typename: 'IdempotencyConflictError' }]);
+  });
+
   it('more than 100 are refused whole', async () => {
     const before = await countOrders();
     const { json } = await send(Array.from({ length: 101 }, () => anInput()));

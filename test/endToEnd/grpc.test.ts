@@ -138,6 +138,14 @@ describe('orders', () => {
     expect(row!.correlationId).toBe('conversation-1');
   });
 
+  it('cancels whatever the reason, which ends with a whole character', async () => {
+    const { id } = (await place()).value!.order;
+    const message = `${'x'.repeat(499)}\u{1f600}!`;
+    expect((await call<Order>(orders, 'CancelOrder', { orderId: id, message })).value).toMatchObject({
+      ...{ status: 'ORDER_STATUS_CANCELLED', reason: { message: `${'x'.repeat(499)}\u{1f600}` } },
+    });
+  });
+
   it('knows a word for every status', () => {
     const proto = readFileSync(join(__dirname, '../../proto/holdfast/v1/orders.proto'), 'utf8');
     const words = [...proto.matchAll(/^ +(ORDER_STATUS_\w+) = \d+;$/gm)].map((match) => match[1]!);
@@ -265,6 +273,44 @@ describe('refuses with the status of gRPC and the field, with nothing written', 
     expect([ErrorInfo!.domain, RequestInfo!.requestId]).toEqual(['holdfast', requestId ?? RequestInfo!.requestId]);
     if (field) expect((BadRequest!.fieldViolations as { field: string }[]).map((fault) => fault.field)).toContain(field);
     expect(JSON.stringify([error!.details, BadRequest])).not.toMatch(/select|insert|prisma|at .*\.ts/i);
+  });
+
+  const long = 'ORD-'.padEnd(40_000, 'x');
+  const strange = 'ORD-'.padEnd(40_000, '\u{1f600}');
+  const unknownSkus = Array.from({ length: 10_000 }, (_, index) => ({ sku: String(index), quantity: 1 }));
+  const longSkus = unknownSkus.slice(0, 100).map(({ sku }) => ({ sku: sku.padEnd(100, '\u00e4'), quantity: 1 }));
+  const watchOnce = (orderId: string) =>
+    new Promise<Answered<unknown>>((resolve) => {
+      const stream = orders as unknown as { WatchOrder: (message: object, metadata: Metadata) => NodeJS.EventEmitter };
+      stream.WatchOrder({ orderId }, login()).on('error', (error: ServiceError) => resolve({ error }));
+    });
+  // What a server cannot put into headers holds up the whole connection; what a client does not take of them is no answer.
+  it.each<[string, () => Promise<Answered<unknown>>, string]>([
+    ['a cancel of an id of 40 KB', () => call(orders, 'CancelOrder', { orderId: long }), 'NOT_FOUND'],
+    ['a cancel of an id of 20,000 emojis', () => call(orders, 'CancelOrder', { orderId: strange }), 'NOT_FOUND'],
+    ['an order with an id of 40 KB', () => call(orders, 'GetOrder', { orderId: long }), 'NOT_FOUND'],
+    ['a watch of an id of 40 KB', () => watchOnce(long), 'NOT_FOUND'],
+    ['an update of an id of 40 KB', () => update(long, 1), 'INVALID_ARGUMENT'],
+    ['10,000 unknown skus', () => place(items(...unknownSkus)), 'INVALID_ARGUMENT'],
+    ['100 long unknown skus', () => place(items(...longSkus)), 'INVALID_ARGUMENT'],
+    ['a payment of 40 KB', () => place({ payment: long }), 'INVALID_ARGUMENT'],
+    ['a key of 40 KB', () => place({ idempotencyKey: strange }), 'INVALID_ARGUMENT'],
+  ])('%s: in few words, at once, and its neighbour on the connection is served', async (_case, ask, status) => {
+    const startedAt = performance.now();
+    const [{ error }, neighbour] = await Promise.all([ask(), call<Order>(orders, 'GetOrder', { orderId: 'ORD-nobody' })]);
+    expect([codes[error!.code], codes[neighbour.error!.code]]).toEqual([status, 'NOT_FOUND']);
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    const headers = Object.entries(error!.metadata.toHttp2Headers()).map(([name, value]) => `${name}: ${String(value)}`);
+    expect(`grpc-message: ${encodeURI(error!.details)}${headers.join('')}`.length).toBeLessThan(8_000);
+  });
+
+  it('says how many of the faults its details name', async () => {
+    const { error } = await place(items(...longSkus));
+    const { fieldViolations } = detailsOf(error!).BadRequest as { fieldViolations: object[] };
+    expect(fieldViolations.length).toBeGreaterThan(5);
+    expect(error!.details).toMatch(/^The input was refused\. items\.0\.sku: /);
+    expect(error!.details).toMatch(new RegExp(` Of 100 faults the details name the first ${fieldViolations.length}\\.$`));
+    expect(detailsOf(error!).ErrorInfo!.reason).toBe('VALIDATION_FAILED');
   });
 
   const raw = (path: string, bytes: Buffer) =>

@@ -4,6 +4,7 @@ import { parse, validate, type GraphQLSchema } from 'graphql';
 import { v7 as uuidv7 } from 'uuid';
 
 import { audit } from '../../scripts/audit';
+import { attackDoors } from '../../scripts/fuzz/attackDoors';
 import { attackGraphql, schemaOf } from '../../scripts/fuzz/attackGraphql';
 import { attackQuestions } from '../../scripts/fuzz/attackQuestions';
 import { attackQueues } from '../../scripts/fuzz/attackQueues';
@@ -54,7 +55,7 @@ async function brokenPromises({ database }: House) {
   return outcomes.filter(({ broken, name }) => broken > 0 && name !== 'every event is out');
 }
 
-describe('GraphQL', () => {
+describe('the gateway', () => {
   let house: House;
   let schema: GraphQLSchema;
   let known: KnownValues;
@@ -89,6 +90,23 @@ describe('GraphQL', () => {
     expect(outcome.violations).toEqual([]);
     expect(outcome.kinds.valid.accepted).toBeGreaterThan(75);
     expect(outcome.silenceMs).toBeLessThan(5_000);
+    expect(await brokenPromises(house)).toEqual([]);
+  });
+
+  it('every answer to 200 calls of gRPC and 200 of REST is in order', async () => {
+    const login = await house.as({ role: 'operator', name: 'fuzz' });
+    const place = { url: house.url, grpcTarget: house.grpcTarget!, ...login };
+    // Requests before may have taken products off sale.
+    const outcome = await attackDoors({
+      ...place,
+      seed: 4,
+      calls: 200,
+      concurrency: 8,
+      known: await knownProducts(house),
+      signal: never,
+    });
+    expect(outcome.violations).toEqual([]);
+    for (const { accepted, refused } of Object.values(outcome.doors)) expect(Math.min(accepted, refused)).toBeGreaterThan(3);
     expect(await brokenPromises(house)).toEqual([]);
   });
 });

@@ -209,6 +209,10 @@ describe.each(brokers)('rpc, broker %s', (_name, open) => {
         ...{ status: 'FAILED', code: 'VALIDATION_FAILED' },
         fields: [{ path: 'order.0.quantity' }],
       });
+      expect(await ask(rpcs.orderCreate.queue, { ...good, order_id: uuidv7(), order: 'a keyboard' })).toMatchObject({
+        ...{ status: 'FAILED', code: 'VALIDATION_FAILED' },
+        fields: [{ path: 'order' }],
+      });
     });
 
     it('an order is fulfilled and cancelled by order_status_update, and told why where it cannot be (S3.5)', async () => {
@@ -222,6 +226,80 @@ describe.each(brokers)('rpc, broker %s', (_name, open) => {
       expect(await update('CANCELLED')).toMatchObject({ status: 'FAILED', code: 'ORDER_STATE_CONFLICT' });
       expect(await update('CANCELLED', 'ORD-none')).toMatchObject({ status: 'FAILED', code: 'UNKNOWN_ORDER' });
       expect(await update('PENDING')).toMatchObject({ error: { code: 'BAD_REQUEST' } });
+    });
+
+    it('asked again after its product was renamed, or its order updated, it is still the order that it was', async () => {
+      const product = await aProduct(10);
+      const rename = (name: string) =>
+        house.ask(`mutation { updateProduct(productId: ${product}, input: { name: "${name}" }) { __typename } }`);
+      await rename('Before');
+      const wish = { order_id: uuidv7(), user_id: 'CUST-rpc', order: [{ name: 'Before', quantity: 2 }] };
+      const { order_id } = await ask(rpcs.orderCreate.queue, wish);
+      await settled(order_id);
+      await rename('After');
+      const again = { order_id, status: 'SUCCESS', order_status: 'CONFIRMED', reference: wish.order_id };
+      expect(await ask(rpcs.orderCreate.queue, wish)).toMatchObject(again);
+      const input = `{ orderId: "${String(order_id)}", items: [{ productId: ${product}, quantity: 3 }] }`;
+      await house.ask(`mutation { updateOrder(input: ${input}) { __typename } }`);
+      expect(await ask(rpcs.orderCreate.queue, wish)).toMatchObject(again);
+      const other = { ...wish, order: [{ name: 'Before', quantity: 3 }] };
+      expect(await ask(rpcs.orderCreate.queue, other)).toMatchObject({ status: 'FAILED', code: 'IDEMPOTENCY_CONFLICT' });
+      const paid = { ...wish, payment: 'BALANCE' };
+      expect(await ask(rpcs.orderCreate.queue, paid)).toMatchObject({ status: 'FAILED', code: 'IDEMPOTENCY_CONFLICT' });
+    });
+
+    it('a cancel that is done is a SUCCESS, the first time and again, and the order is CANCELLED (S3.5)', async () => {
+      const body = { order_id: uuidv7(), user_id: 'CUST-rpc', order: [{ product_id: await aProduct(10), quantity: 1 }] };
+      const { order_id } = await ask(rpcs.orderCreate.queue, body);
+      const cancel = () => ask(rpcs.orderStatusUpdate.queue, { order_id, status: 'CANCELLED', reason: 'no' });
+      const done = { status: 'SUCCESS', order_id, order_status: 'CANCELLED', code: 'REQUESTED' };
+      expect([await cancel(), await cancel()]).toMatchObject([done, done]);
+      expect(await ask(rpcs.orderStatus.queue, { order_id })).toMatchObject({ status: 'FAILED', order_status: 'CANCELLED' });
+    });
+
+    it.each<[string, string, string]>([
+      ['empty', '', 'Cancelled on request'],
+      ['too long, with an emoji across the end', `${'x'.repeat(499)}\u{1f600}!`, `${'x'.repeat(499)}\u{1f600}`],
+    ])('a reason that is %s keeps no cancel from being done, by RPC and by message', async (_case, reason, kept) => {
+      const order = [{ product_id: await aProduct(10), quantity: 1 }];
+      const place = async () => (await ask(rpcs.orderCreate.queue, { order_id: uuidv7(), user_id: 'CUST-rpc', order })).order_id;
+      const [one, two] = [await place(), await place()];
+      expect(await ask(rpcs.orderStatusUpdate.queue, { order_id: one, status: 'CANCELLED', reason })).toMatchObject({
+        ...{ status: 'SUCCESS', order_status: 'CANCELLED', message: kept },
+      });
+      void send(queues.orderUpdateCommands, { order_id: two, status: 'CANCELLED', reason });
+      await eventually(async () => (await ask(rpcs.orderStatus.queue, { order_id: two })).message === kept);
+    });
+
+    it('while an update is under way a fulfilment is refused as that by RPC, and tried again by message (S3.2)', async () => {
+      const product = await aProduct(10);
+      const body = { order_id: uuidv7(), user_id: 'CUST-rpc', order: [{ product_id: product, quantity: 1 }] };
+      const orderId = String((await ask(rpcs.orderCreate.queue, body)).order_id);
+      await settled(orderId);
+      const input = `{ orderId: "${orderId}", items: [{ productId: ${product}, quantity: 2 }] }`;
+      let updated: Promise<unknown> = Promise.resolve();
+      // Whoever holds the row keeps inventory waiting.
+      await house.database.$transaction(
+        async (tx) => {
+          await tx.$queryRaw`SELECT FROM inventory.stock WHERE product_id = ${product} FOR UPDATE`;
+          updated = house.ask(`mutation { updateOrder(input: ${input}) { __typename } }`);
+          await eventually(async () => (await house.database.amendment.count({ where: { orderId, status: 'PENDING' } })) === 1);
+          expect(await ask(rpcs.orderStatusUpdate.queue, { order_id: orderId, status: 'FULFILLED' })).toMatchObject({
+            ...{ status: 'FAILED', code: 'UPDATE_UNDER_WAY', order_status: 'CONFIRMED' },
+          });
+          void send(queues.orderUpdateCommands, { order_id: orderId, status: 'FULFILLED' });
+          const retries = async () =>
+            (await house.ground.metrics.messagesProcessed.get()).values.some(
+              ({ labels }) => labels.queue === queues.orderUpdateCommands && labels.outcome === 'retry',
+            );
+          await eventually(retries);
+        },
+        { timeout: 30_000 },
+      );
+      await updated;
+      const row = () => house.database.order.findUniqueOrThrow({ where: { id: orderId }, include: { items: true } });
+      await eventually(async () => (await row()).status === 'FULFILLED', 30_000);
+      expect((await row()).items).toMatchObject([{ quantity: 2 }]);
     });
 
     it('stock is checked line by line, and set once however often that is asked (S3.5)', async () => {

@@ -55,7 +55,7 @@ describe.each(brokers)('orders by message, broker %s', (name, open) => {
       properties: { contentType: 'application/json', headers: {} },
       mandatory: true,
     });
-  const request = (userId: string, order: object[], orderId = uuidv4()) => ({
+  const request = (userId: string, order: unknown, orderId = uuidv4()) => ({
     ...{ order_id: orderId, user_id: userId, order },
     ...{ created_at: '2026-11-26T12:00:00Z', status: 'new_order' },
   });
@@ -91,7 +91,7 @@ describe.each(brokers)('orders by message, broker %s', (name, open) => {
     expect(await ordersOf(userId)).toBe(1);
   });
 
-  it.each<[string, object[], string]>([
+  it.each<[string, unknown, string]>([
     ['quantity 0', [{ name: 'Keyboard', quantity: 0 }], 'order.0.quantity'],
     ['a negative quantity', [{ name: 'Keyboard', quantity: -3 }], 'order.0.quantity'],
     ['more than may be ordered', [{ name: 'Keyboard', quantity: 100_001 }], 'order.0.quantity'],
@@ -102,6 +102,17 @@ describe.each(brokers)('orders by message, broker %s', (name, open) => {
     ['a product in two ways', [{ sku: 'CABLE-1', name: 'Cable', quantity: 1 }], 'order.0'],
     ['a product in no way', [{ quantity: 1 }], 'order.0'],
     ['a product id of 0', [{ product_id: 0, quantity: 1 }], 'order.0.product_id'],
+    ['a product id in words', [{ product_id: 'one', quantity: 1 }], 'order.0.product_id'],
+    ['a sku that is no text', [{ sku: 7, quantity: 1 }], 'order.0.sku'],
+    ['a name of 1,001 characters', [{ name: 'x'.repeat(1_001), quantity: 1 }], 'order.0.name'],
+    ['a quantity of 1.5', [{ name: 'Keyboard', quantity: 1.5 }], 'order.0.quantity'],
+    ['a quantity in words', [{ name: 'Keyboard', quantity: 'two' }], 'order.0.quantity'],
+    ['no quantity', [{ name: 'Keyboard' }], 'order.0.quantity'],
+    ['no lines', [], 'order'],
+    ['1,001 lines', Array(1_001).fill({ name: 'Keyboard', quantity: 1 }), 'order'],
+    ['no order at all', undefined, 'order'],
+    ['an order that is a text', 'a keyboard', 'order'],
+    ['lines that are none', [7, null, 'Keyboard', []], 'order.1'],
   ])('%s: its client hears why, and good ones beside it go on (S1.18)', async (_case, order, path) => {
     const { userId, heard } = await aClient();
     const bad = request(userId, order);
@@ -111,6 +122,18 @@ describe.each(brokers)('orders by message, broker %s', (name, open) => {
     expect(refusal).toMatchObject({ order_id: bad.order_id, code: 'VALIDATION_FAILED' });
     expect((refusal!.fields as { path: string }[]).map((field) => field.path)).toContain(path);
     expect(await ordersOf(userId)).toBe(1);
+  });
+
+  it('what cannot be read in it is told by the command order.create, too', async () => {
+    const { userId, heard } = await aClient();
+    const bad = request(userId, [{ sku: 'KEYBOARD', quantity: 'two' }]);
+    await broker.publish({
+      ...{ exchange: '', routingKey: queues.orderCreateCommands, mandatory: true },
+      ...{ body: Buffer.from(JSON.stringify({ ...bad, payment: 7 })), properties: { headers: {} } },
+    });
+    await eventually(() => heard.length > 0);
+    expect(heard[0]).toMatchObject({ event: 'OrderRefused', order_id: bad.order_id, code: 'VALIDATION_FAILED' });
+    expect((heard[0]!.fields as { path: string }[]).map((field) => field.path)).toEqual(['order.0.quantity', 'payment']);
   });
 
   it('sent again after its product was taken off sale it is still the order that it was, with its reason', async () => {
@@ -128,6 +151,23 @@ describe.each(brokers)('orders by message, broker %s', (name, open) => {
       ...{ status: 'CANCELLED', code: 'INSUFFICIENT_STOCK', reason: 'Insufficient stock' },
     });
     expect(await ordersOf(userId)).toBe(1);
+  });
+
+  it.each<[string, object[]]>([
+    ['no units', [{ name: 'Keyboard', quantity: 0 }]],
+    ['an unknown sku', [{ sku: 'NO-SUCH', quantity: 1 }]],
+    ['an unknown name, twice', [{ name: 'Kayboard', quantity: 2 }]],
+    ['a name of two products beside', ['Keyboard', 'Cable'].map((name) => ({ name, quantity: 1 }))],
+    ['too many lines', Array<object>(101).fill({ name: 'Keyboard', quantity: 1 })],
+  ])('the same id for %s is refused as that, and its client is not told of the order', async (_case, order) => {
+    const { userId, heard } = await aClient();
+    const first = request(userId, [{ name: 'Keyboard', quantity: 1 }]);
+    await send(first);
+    await eventually(() => heard.some((told) => told.status === 'CONFIRMED'));
+    await send({ ...first, order });
+    await eventually(() => heard.some((told) => told.event === 'OrderRefused'));
+    expect(heard.find((told) => told.event === 'OrderRefused')).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT' });
+    expect(heard.filter((told) => told.reference)).toHaveLength(1);
   });
 
   it('the same id for another order is refused', async () => {
@@ -161,7 +201,8 @@ describe.each(brokers)('orders by message, broker %s', (name, open) => {
       '[]': /Unknown event|Not a valid OrderRequested/,
       null: /Unknown event|Not a valid OrderRequested/,
       '{"event":"OrderCreated","order_id":"x"}': /Unknown event "OrderCreated": this queue takes OrderRequested/,
-      '{"order_id":"x","order":[]}': /user_id: .*; order: /,
+      '{"order_id":"x","order":[]}': /user_id: /,
+      '{"user_id":"x","order":[]}': /order_id: /,
     };
     const sent = Object.keys(rubbish).map((body) => send(body));
     const letters = await eventually(async () => {

@@ -286,6 +286,20 @@ describe('cancel and fulfil', () => {
     expect(await orders.cancel('ORD-nobody')).toEqual({ type: 'unknown-order', orderId: 'ORD-nobody' });
   });
 
+  it.each<[string, string | undefined, string]>([
+    ['nothing', undefined, 'Cancelled on request'],
+    ['an empty text', '', 'Cancelled on request'],
+    ['blanks and NUL', ' \u0000 ', 'Cancelled on request'],
+    ['500 characters', 'x'.repeat(500), 'x'.repeat(500)],
+    ['an emoji across the end', `${'x'.repeat(499)}\u{1f600}!`, `${'x'.repeat(499)}\u{1f600}`],
+    ['500 emojis and more', '\u{1f600}'.repeat(40_000), '\u{1f600}'.repeat(500)],
+    ['half a character', 'a\ud83d', 'a\ufffd'],
+  ])('a cancel for a reason of %s is done', async (_case, message, kept) => {
+    const { id } = await place();
+    expect(await orders.cancel(id, message)).toMatchObject({ type: 'done' });
+    expect(await find(id)).toMatchObject({ status: 'CANCELLED', reason: { code: 'REQUESTED', message: kept } });
+  });
+
   it('a cancel and a fulfil at the same moment, 50 times: exactly one wins', async () => {
     const ids = await Promise.all(Array.from({ length: 50 }, async () => (await place()).id));
     await answer(...ids.map((id) => reserved(id)));

@@ -13,7 +13,7 @@ describe('the conversation', () => {
   const talk = async (...answers: (string | undefined)[]) => {
     const [said, asked]: string[][] = [[], []];
     const ask = (question: string) => Promise.resolve((asked!.push(question), answers.shift()));
-    const picks = await askForPicks(products, ask, (line) => void said!.push(line));
+    const picks = await askForPicks(products, ask, (line) => void said!.push(line), 1_000);
     return { picks: picks.map(({ product, quantity }) => [product.name, quantity]), said: said!, asked: asked! };
   };
 
@@ -29,7 +29,7 @@ describe('the conversation', () => {
     expect(picks).toEqual([['Pan', 4]]);
     expect(asked).toHaveLength(12);
     expect(said).toContain('  "pan" is no whole number from 0 to 2.');
-    expect(said).toContain('  "0" is no whole number from 1 to 100000.');
+    expect(said).toContain('  "0" is no whole number from 1 to 1000.');
   });
 
   it('orders what was said before the input ended', async () => {
@@ -106,6 +106,20 @@ describe.each(worlds)('holdfast shop and holdfast watch, %s', (_name, brokerUrl)
       expect(await shop([], '0\n')).toMatchObject({ code: 0, stdout: expect.stringContaining('Nothing ordered.') as string });
       expect(await shop(['--item', 'SPOON=1'])).toMatchObject({ code: 64, stderr: expect.stringContaining('SPOON') as string });
       expect(await shop(['--item', 'MUG=0'])).toMatchObject({ code: 64 });
+      const limited = { ...holdfast.environment, ORDER_QUANTITY_MAX: '5' };
+      const more = await runProgram('scripts/shop.ts', ['--url', holdfast.url, '--item', 'MUG=6'], limited);
+      expect(more).toMatchObject({ code: 64, stderr: expect.stringContaining('5') as string });
+    });
+
+    it.each(['', 'c'.repeat(101)])('a customer that is no id is a wrong option, told at once', async (customer) => {
+      const away = ['--url', 'http://127.0.0.1:1/graphql', '--customer', customer];
+      const [shopped, watched] = await Promise.all([shop(away), runProgram('scripts/watch.ts', away, holdfast.environment)]);
+      for (const { code, stdout, stderr } of [shopped, watched])
+        expect([code, stdout, stderr]).toEqual([
+          64,
+          '',
+          expect.stringContaining('--customer must be an id of 1 to 100 characters'),
+        ]);
     });
   }
 
