@@ -45,6 +45,7 @@ it('the pages are there: README, quickstart, services, event flow, GraphQL schem
     'docs/events.md',
     'docs/acceptance.md',
     'docs/identity.md',
+    'docs/security.md',
     'schema.graphql',
     'LICENSE',
   ]) {
@@ -56,7 +57,17 @@ it('the pages are there: README, quickstart, services, event flow, GraphQL schem
 });
 
 it('every link from page to file leads somewhere', () => {
-  const pages = ['README.md', 'quickstart', 'services', 'events', 'acceptance', 'identity', 'reliability', 'performance'];
+  const pages = [
+    'README.md',
+    'quickstart',
+    'services',
+    'events',
+    'acceptance',
+    'identity',
+    'security',
+    'reliability',
+    'performance',
+  ];
   const paths = pages.map((page) => (page.endsWith('.md') ? page : `docs/${page}.md`));
   const broken = paths.flatMap((page) => {
     const links = [...readFileSync(join(root, page), 'utf8').matchAll(/\]\((?!http|#)([^)#]+)/g)].map((match) => match[1]!);

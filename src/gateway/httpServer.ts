@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, isIPv6, Server as NetServer } from 'node:net';
 import { type Logger } from '../observability/logger';
 import { type Metrics } from '../observability/metrics';
@@ -18,6 +19,8 @@ export interface HttpServerOptions {
   /** The variable that sets the port, for the message when it is in use; `PORT` unless given. */
   portVariable?: string;
   host: string;
+  /** Given: HTTPS is served, with these. */
+  tls?: { cert: string; key: string };
   routes: Routes;
   log: Logger;
   metrics: Metrics;
@@ -39,7 +42,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const underWay = new Set<ServerResponse>();
   const take = (request: IncomingMessage, response: ServerResponse) =>
     void answer({ options, server, underWay }, request, response);
-  const server = createServer({ ...timeouts }, take);
+  const server = options.tls ? createTlsServer({ ...timeouts, ...options.tls }, take) : createServer({ ...timeouts }, take);
   // Without this listener Node invites every body; this way a route can refuse one before it is sent.
   server.on('checkContinue', take);
   await listen(server, { port, portVariable, host });
@@ -47,7 +50,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   let closing: Promise<void> | undefined;
   return {
     port: address.port,
-    url: `http://${nameOf(host)}:${address.port}`,
+    url: `${options.tls ? 'https' : 'http'}://${nameOf(host)}:${address.port}`,
     close: () => (closing ??= close({ options, server, underWay }, closeLimitMs)),
   };
 }

@@ -1,6 +1,7 @@
 import { buildSchema, type ClassType } from 'type-graphql';
 
 import { AccountResolver } from '../accounts';
+import { serverCertificates } from '../config';
 import { rpcs } from '../contracts';
 import { guardSchema } from '../graphql';
 import {
@@ -35,6 +36,7 @@ export async function openDoors(names: readonly RoleName[], house: House) {
   const http = await startHttpServer({
     ...listening,
     host: config.HOST,
+    tls: serverCertificates(config),
     routes,
     log,
     metrics,
@@ -61,6 +63,7 @@ async function orCloses<T>(opening: Promise<T>, before: { close(): Promise<void>
 function grpcDoor({ orders, inventory, config, health, identity, log }: House): Promise<GrpcServer> {
   return startGrpcServer({
     methods: [...orderMethods(orders), ...productMethods(inventory)],
+    tls: serverCertificates(config),
     ...{ port: config.GRPC_PORT, host: config.HOST, messageLimitBytes: config.BODY_LIMIT_KIB * 1024 },
     ...{ health, identity, log, closeLimitMs: config.DRAIN_SECONDS * 1000 },
   });

@@ -78,6 +78,26 @@ describe('docker-compose.yml', () => {
     }
   });
 
+  it('gives each service only what it needs: tokens are checked by the gateway alone, and RabbitMQ is none of the one-shots', () => {
+    const having = (pattern: RegExp) =>
+      ours.filter(([, { environment }]) => Object.keys(environment!).some((name) => pattern.test(name))).map(([name]) => name);
+    expect(having(/^AUTH_/)).toEqual(['gateway']);
+    expect(having(/^RABBITMQ_/)).toEqual(roles.map(([name]) => name));
+    expect(having(/^SMTP_URL$/)).toEqual(['gateway', 'notifications']);
+    const known = configFields().map(({ name }) => name);
+    const identity = Object.keys(services.gateway!.environment!).filter((name) => name.startsWith('AUTH_'));
+    expect(identity).toEqual(known.filter((name) => name.startsWith('AUTH_')));
+  });
+
+  it('lets plain text go to its own containers, and to nobody else', () => {
+    for (const [, { environment }] of ours) {
+      const named = environment!.ALLOW_PLAINTEXT!.split(',');
+      expect(named.filter((name) => !(name in services))).toEqual([]);
+      const elsewhere = { ...environment!, DATABASE_URL: environment!.DATABASE_URL!.replace('@postgres', '@db.example') };
+      expect(() => readConfig(elsewhere)).toThrow('to db.example unencrypted');
+    }
+  });
+
   it('gives a stop more time than the drain, with the 15 s after which Holdfast ends itself', () => {
     for (const [, { environment, stop_grace_period: grace }] of roles)
       expect(seconds(grace)).toBeGreaterThan(Number(environment!.DRAIN_SECONDS) + 15);

@@ -30,6 +30,7 @@ export function nodeUrl({ user, password, port }: NodeSettings): string {
 export interface NodeFileOptions {
   vhosts?: readonly string[];
   managementPort?: number;
+  settings?: readonly string[];
   /** The name of a running node whose cluster a new node joins at its first start. */
   joins?: string;
 }
@@ -38,7 +39,7 @@ export interface NodeFileOptions {
 export function writeNodeFiles(
   dataDir: string,
   settings: NodeSettings,
-  { vhosts = [], managementPort, joins }: NodeFileOptions,
+  { vhosts = [], managementPort, settings: further = [], joins }: NodeFileOptions,
 ): void {
   const management =
     managementPort === undefined ? [] : [`management.tcp.ip = 127.0.0.1`, `management.tcp.port = ${managementPort}`];
@@ -52,6 +53,7 @@ export function writeNodeFiles(
     'log.console = false',
     ...management,
     ...cluster,
+    ...further,
   ];
   writeFileSync(join(dataDir, 'rabbitmq.conf'), `${configuration.join('\n')}\n`);
   writeFileSync(join(dataDir, 'enabled_plugins'), managementPort === undefined ? '[].\n' : '[rabbitmq_management].\n');

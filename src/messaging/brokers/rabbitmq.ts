@@ -2,6 +2,7 @@ import { connect, type ChannelModel } from 'amqplib';
 import { hostname } from 'node:os';
 import { type Writable } from 'node:stream';
 import { type Logger } from '../../observability';
+import { certificateFault } from '../../tls';
 import {
   type Broker,
   type BrokerStatus,
@@ -17,12 +18,12 @@ import { RabbitmqConsumer } from './rabbitmqConsumer';
 import { Link, type LinkOptions } from './rabbitmqLink';
 import { Publisher } from './rabbitmqPublisher';
 import { declareTopology } from './rabbitmqQueues';
-import { rabbitmqNodes, shownNodes } from './rabbitmqUrl';
+import { certificatesOf, rabbitmqNodes, shownNodes, tlsParameters } from './rabbitmqUrl';
 import { createRememberedTopology } from './rememberedTopology';
 import { deadLetterExchange } from './wireNames';
 
 export interface RabbitmqOptions {
-  /** `amqp://user:password@host:port/vhost`, or `amqps:`; several of them, separated by commas, for the nodes of a cluster. */
+  /** `amqp://user:password@host:port/vhost`, or `amqps:` with the parameters `cacertfile`, `certfile` and `keyfile`; several of them, separated by commas, for the nodes of a cluster. */
   url: string;
   /** 0 to below 1, for the node to begin with and the jitter of reconnects. */
   random: () => number;
@@ -222,10 +223,12 @@ class RabbitmqBroker implements Broker {
   private async connect(purpose: string, node: URL): Promise<AmqpConnection> {
     const { connectionName, setupTimeoutMs, heartbeatSeconds } = this.options;
     const url = new URL(node);
+    for (const name of tlsParameters) url.searchParams.delete(name);
     if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(heartbeatSeconds));
     const connection_name = `${connectionName} ${purpose} (${hostname()}, pid ${process.pid})`;
     const connection = await connect(url.href, {
       ...{ timeout: setupTimeoutMs, noDelay: true, clientProperties: { connection_name } },
+      ...certificatesOf(node),
     });
     gatherWrites(streamOf(connection));
     return connection;
@@ -297,7 +300,7 @@ function streamOf(connection: AmqpConnection): Writable | undefined {
 /** A refused connection to a name with several addresses has its reasons inside and no message of its own. */
 function describe(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(describe).join('; ');
-  return error instanceof Error ? error.message : String(error);
+  return certificateFault(error) ?? (error instanceof Error ? error.message : String(error));
 }
 
 function nodesOf(url: string): URL[] {
