@@ -99,10 +99,14 @@ export const configSchema = z.object({
 /** Reads the environment. Throws ConfigError naming all problems at once. */
 export function readConfig(environment: Record<string, string | undefined>): Config {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+  if (given.NODE_TLS_REJECT_UNAUTHORIZED === '0') throw new ConfigError([trustsAnybody]);
   const parsed = configSchema.safeParse(given);
   if (parsed.success) return consistent(parsed.data);
   throw new ConfigError(parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`));
 }
+
+const trustsAnybody =
+  'NODE_TLS_REJECT_UNAUTHORIZED: 0 makes Node trust whoever answers; name the CA instead (docs/security.md), or NODE_EXTRA_CA_CERTS';
 
 function consistent(config: Config): Config {
   const problems = [...identityProblems(config), ...transportProblems(config)];
@@ -127,6 +131,24 @@ function transportProblems({ DATABASE_URL, RABBITMQ_URL, ALLOW_PLAINTEXT, TLS_CE
 export function serverCertificates({ TLS_CERT_FILE: cert, TLS_KEY_FILE: key }: Pick<Config, 'TLS_CERT_FILE' | 'TLS_KEY_FILE'>) {
   const read = readCertificates({ cert, key }, { ca: '', cert: 'TLS_CERT_FILE', key: 'TLS_KEY_FILE' });
   return read.cert === undefined ? undefined : { cert: read.cert, key: read.key! };
+}
+
+/** What must never be shown: of URLs their passwords, as they stand there and as they are meant. */
+export function secretsOf({ DATABASE_URL, RABBITMQ_URL, SMTP_URL, AUTH_SECRET, HOLDFAST_TOKEN }: Config): string[] {
+  const urls = [DATABASE_URL, SMTP_URL].flatMap((text) => (text === undefined ? [] : [new URL(text)]));
+  const nodes = RABBITMQ_URL === undefined ? [] : rabbitmqNodes(RABBITMQ_URL);
+  const passwords = [...urls, ...nodes].flatMap(({ password, searchParams }) => [password, searchParams.get('password') ?? '']);
+  return [...passwords, ...passwords.map(decoded), AUTH_SECRET, HOLDFAST_TOKEN].filter(
+    (secret) => secret !== undefined && secret !== '',
+  ) as string[];
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 export class ConfigError extends Error {

@@ -23,8 +23,9 @@ export function connectionTo(url: string): Connection {
   if (mode === 'disable' && (ca ?? cert ?? key) !== undefined) throw new Error('names certificates but no sslmode=verify-full');
   for (const name of ['sslmode', 'sslrootcert', 'sslcert', 'sslkey']) plain.searchParams.delete(name);
   const files = { ca: ca === 'system' ? undefined : ca, cert, key };
-  const ssl = mode === 'verify-full' && readCertificates(files, { ca: 'sslrootcert', cert: 'sslcert', key: 'sslkey' });
-  return { connectionString: plain.toString(), ssl };
+  if (mode === 'disable') return { connectionString: plain.toString(), ssl: false };
+  const certificates = readCertificates(files, { ca: 'sslrootcert', cert: 'sslcert', key: 'sslkey' });
+  return { connectionString: plain.toString(), ssl: { ...certificates, rejectUnauthorized: true } };
 }
 
 /** What is wrong with the way of a DATABASE_URL, or undefined; `plaintextHosts` may be spoken to unencrypted. */

@@ -64,6 +64,7 @@ describe('what only looks safe', () => {
     [{ RABBITMQ_URL: `amqps://u:${secret}@mq?verify=verify_none` }, 'only verify_peer'],
     [{ RABBITMQ_URL: `amqp://u:${secret}@localhost?cacertfile=/ca.pem` }, 'begins with amqp://'],
     [{ RABBITMQ_URL: `amqps://u:${secret}@mq?cacertfile=/none.pem` }, 'cacertfile: /none.pem cannot be read (ENOENT)'],
+    [{ NODE_TLS_REJECT_UNAUTHORIZED: '0' }, 'trust whoever answers'],
     [{ TLS_CERT_FILE: '/none.pem' }, 'TLS_CERT_FILE and TLS_KEY_FILE go together'],
     [{ TLS_CERT_FILE: '/none.pem', TLS_KEY_FILE: '/none.key' }, 'TLS_CERT_FILE: /none.pem cannot be read (ENOENT)'],
   ])('is refused: %j', (environment, words) => {

@@ -46,7 +46,7 @@ const aPort = async () => {
   return port;
 };
 
-(findRabbitmqServer() ? describe : describe.skip)('TLS to a real Postgres and a real RabbitMQ (S0.8, S2.20)', () => {
+(findRabbitmqServer() ? describe : describe.skip)('TLS to a real Postgres and a real RabbitMQ', () => {
   let postgres: EmbeddedPostgres, rabbitmq: PrivateRabbitmq;
   let amqpsPort: number;
 
@@ -97,7 +97,7 @@ const aPort = async () => {
   });
   afterAll(() => Promise.all([postgres.stop(), rabbitmq.stop()]));
 
-  it('an order goes through, with every connection encrypted, and HTTPS and gRPC over TLS at the door', async () => {
+  it('an order goes through, with every connection encrypted, and HTTPS and gRPC over TLS at the door (S0.8, S2.20)', async () => {
     const environment = {
       ...{ DATABASE_URL: databaseUrl({}, { name: 'shop' }), RABBITMQ_URL: brokerUrl(), HOLDFAST_DATA: join(folder, 'data') },
       ...{ TLS_CERT_FILE: good.cert, TLS_KEY_FILE: good.key },
