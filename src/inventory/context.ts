@@ -1,6 +1,7 @@
 import { type Database } from '../database';
 import { type Outbox } from '../messaging';
 import { adjustStockUseCase, setStockUseCase } from './changeStock';
+import { deskService } from './desk';
 import { inventoryAtOnce, inventoryHandlers } from './handlers';
 import { createProductUseCase, updateProductUseCase } from './manageProducts';
 import {
@@ -28,13 +29,15 @@ export type InventoryContext = ReturnType<typeof createInventory>;
 
 export function createInventory(options: InventoryOptions) {
   const { database } = options;
-  const setStock = setStockUseCase(options);
-  const check: CheckStock = (lines) => checkStock(database, lines);
-  return {
+  const desk = {
     createProduct: createProductUseCase(options),
     updateProduct: updateProductUseCase(options),
     adjustStock: adjustStockUseCase(options),
-    setStock,
+    setStock: setStockUseCase(options),
+  };
+  const check: CheckStock = (lines) => checkStock(database, lines);
+  return {
+    ...desk,
     checkStock: check,
     product: (key: ProductKey) => findProduct(database, key),
     products: (filter: { active?: boolean | null }, first: number, after?: number) =>
@@ -47,7 +50,7 @@ export function createInventory(options: InventoryOptions) {
     handlers: inventoryHandlers(options.newId),
     decideAtOnce: inventoryAtOnce(options.newId),
     /** What inventory answers over the broker. */
-    rpc: inventoryRpc({ checkStock: check, setStock }),
+    rpc: [...inventoryRpc({ checkStock: check, setStock: desk.setStock }), deskService(desk)],
   };
 }
 

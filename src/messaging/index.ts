@@ -16,5 +16,5 @@ export { appendingTo, outboxLag, waitingAggregates, type AppendedRow, type Outbo
 export { Relay } from './relay';
 export { RpcClient, RpcRefused } from './rpcClient';
 export { answering, RpcServer, type RpcService } from './rpcServer';
-export { notificationsTopology, topology } from './topology';
+export { deskTopology, notificationsTopology, topology } from './topology';
 export type * from './broker';

@@ -2,7 +2,7 @@ import { buildSchema, type ClassType } from 'type-graphql';
 
 import { AccountResolver } from '../accounts';
 import { serverCertificates } from '../config';
-import { rpcs } from '../contracts';
+import { productDesk, rpcs } from '../contracts';
 import { guardSchema } from '../graphql';
 import {
   contractRoutes,
@@ -14,7 +14,7 @@ import {
   startHttpServer,
   type GrpcServer,
 } from '../gateway';
-import { productEndpoints, productMethods, ProductResolver, type InventoryContext } from '../inventory';
+import { deskOver, productEndpoints, productMethods, ProductResolver, type InventoryContext } from '../inventory';
 import { NotificationResolver } from '../notifications';
 import { DeadLetterResolver } from '../operations';
 import { orderEndpoints, orderMethods, OrderResolver } from '../orders';
@@ -75,7 +75,7 @@ async function graphqlDoor(names: readonly RoleName[], house: House) {
   const production = config.NODE_ENV === 'production';
   const schema = await buildGraphqlSchema(
     new OrderResolver(orders),
-    new ProductResolver(inventory, names.includes('inventory') ? inventory.checkStock : stockCheckOver(house)),
+    new ProductResolver(names.includes('inventory') ? inventory : inventoryElsewhere(house)),
     new AccountResolver(accounts),
     new DeadLetterResolver(operations),
     new NotificationResolver(notifications),
@@ -94,15 +94,20 @@ async function graphqlDoor(names: readonly RoleName[], house: House) {
 }
 
 /**
- * A gateway on its own asks the inventory role what there is, as it would when stock had a database of its own; what else it reads
- * of inventory it still reads from the database that all roles share.
+ * A gateway on its own asks the inventory role what there is, and has it write products and stock, as it would when stock had a
+ * database of its own; what else it reads of inventory it still reads from the database that all roles share.
  */
-function stockCheckOver({ rpc }: House): InventoryContext['checkStock'] {
-  return async (lines, correlationId) => {
+function inventoryElsewhere({ inventory, rpc }: House): InventoryContext {
+  const desk = deskOver((asked, correlationId) => rpc.call(productDesk, asked, { correlationId, deadlineMs: DESK_DEADLINE_MS }));
+  const checkStock: InventoryContext['checkStock'] = async (lines, correlationId) => {
     const items = lines.map(({ productId, quantity }) => ({ product_id: productId, quantity }));
     return (await rpc.call(rpcs.stockCheck, { items }, { correlationId })).items;
   };
+  return { ...inventory, ...desk, checkStock };
 }
+
+/** A write may wait for the locks of a hot product. */
+const DESK_DEADLINE_MS = 10_000;
 
 function restDoor({ orders, inventory, config, identity, log }: House) {
   const sample = async () => {

@@ -80,7 +80,7 @@ function definitions({ user, password }: NodeSettings, vhosts: string[]) {
 const exchangesWithAlternate = '^(orders|inventory|accounts|new_orders_exchange)$';
 
 /** RabbitMQ's own scheme: base64(salt + sha256(salt + password)). */
-function passwordHash(password: string) {
+export function passwordHash(password: string) {
   const salt = randomBytes(4);
   const digest = createHash('sha256').update(salt).update(password, 'utf8').digest();
   return { password_hash: Buffer.concat([salt, digest]).toString('base64'), hashing_algorithm: 'rabbit_password_hashing_sha256' };

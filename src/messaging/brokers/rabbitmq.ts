@@ -17,7 +17,7 @@ import { type AmqpConnection } from './amqp';
 import { RabbitmqConsumer } from './rabbitmqConsumer';
 import { Link, type LinkOptions } from './rabbitmqLink';
 import { Publisher } from './rabbitmqPublisher';
-import { declareTopology } from './rabbitmqQueues';
+import { declareTopology, findTopology } from './rabbitmqQueues';
 import { certificatesOf, rabbitmqNodes, shownNodes, tlsParameters } from './rabbitmqUrl';
 import { createRememberedTopology } from './rememberedTopology';
 import { deadLetterExchange } from './wireNames';
@@ -76,6 +76,7 @@ class RabbitmqBroker implements Broker {
   private readonly consumers = new Set<RabbitmqConsumer>();
   private readonly topology = createRememberedTopology();
   private closing = false;
+  private mayDeclare = true;
 
   constructor(options: RabbitmqOptions) {
     this.options = { ...defaults, ...options };
@@ -110,7 +111,7 @@ class RabbitmqBroker implements Broker {
 
   async declare(topology: Topology): Promise<void> {
     const connection = await this.consuming.ready(this.options.setupTimeoutMs);
-    await onOwnChannel(connection, (channel) => declareTopology(channel, topology));
+    await this.declareOn(connection, topology);
     this.topology.remember(topology);
     this.publisher.declared([deadLetterExchange, ...topology.exchanges.map(({ name }) => name)]);
   }
@@ -228,23 +229,36 @@ class RabbitmqBroker implements Broker {
     const connection_name = `${connectionName} ${purpose} (${hostname()}, pid ${process.pid})`;
     const connection = await connect(url.href, {
       ...{ timeout: setupTimeoutMs, noDelay: true, clientProperties: { connection_name } },
-      ...certificatesOf(node),
+      ...{ ...certificatesOf(node), rejectUnauthorized: true },
     });
     gatherWrites(streamOf(connection));
     return connection;
   }
 
   private async buildConsuming(connection: AmqpConnection): Promise<void> {
-    await onOwnChannel(connection, (channel) => declareTopology(channel, this.topology.durable()));
-    await onOwnChannel(connection, (channel) => declareTopology(channel, this.topology.temporary())).catch(() => undefined);
+    await this.declareOn(connection, this.topology.durable());
+    await this.declareOn(connection, this.topology.temporary()).catch(() => undefined);
     for (const consumer of this.consumers) {
       await consumer.attach(connection).catch(() => void consumer.restore());
     }
   }
 
+  /** Who may not declare (`npm run broker-users`) is content with what is there. Asked once: a refusal stays one. */
+  private async declareOn(connection: AmqpConnection, topology: Topology): Promise<void> {
+    if (this.mayDeclare) {
+      try {
+        return await onOwnChannel(connection, (channel) => declareTopology(channel, topology));
+      } catch (error) {
+        if ((error as { code?: number }).code !== ACCESS_REFUSED) throw error;
+        this.mayDeclare = false;
+      }
+    }
+    await onOwnChannel(connection, (channel) => findTopology(channel, topology));
+  }
+
   private async redeclare(): Promise<void> {
     const connection = await this.consuming.ready(this.options.setupTimeoutMs);
-    await onOwnChannel(connection, (channel) => declareTopology(channel, this.topology.all()));
+    await this.declareOn(connection, this.topology.all());
     this.publisher.declared([deadLetterExchange, ...this.topology.all().exchanges.map(({ name }) => name)]);
   }
 
@@ -319,3 +333,4 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
 }
 
 const closeTimeoutMs = 3_000;
+const ACCESS_REFUSED = 403;
