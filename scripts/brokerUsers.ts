@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 
 import { deskTopology, notificationsTopology, topology } from '../src/messaging';
@@ -48,7 +49,12 @@ async function main(): Promise<number> {
 
 /** What the roles may not do themselves. */
 async function declareEverything(url: string): Promise<void> {
-  const options = { url, random: Math.random, connectionName: 'holdfast broker-users', bootTimeoutMs: 10_000 };
+  const options = {
+    url,
+    random: () => randomInt(2 ** 32) / 2 ** 32,
+    connectionName: 'holdfast broker-users',
+    bootTimeoutMs: 10_000,
+  };
   const broker = await connectRabbitmq(options).catch((error: Error) => {
     throw outOfReach(error.message);
   });

@@ -169,7 +169,7 @@ const ways = process.env.HOLDFAST_TESTS === 'long' ? ['gracefully', 'by kill -9'
   });
 
   it('malformed and unknown messages do not stop the consumer: good ones beside them are answered, bad ones kept (S2.15)', async () => {
-    const [gateway] = [await start('gateway'), await start('inventory')];
+    await Promise.all([start('gateway'), start('inventory')]);
     const productId = await addProduct(100);
     const foreign = await amqpConnect(node.url);
     const channel = await foreign.createConfirmChannel();

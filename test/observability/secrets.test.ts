@@ -58,7 +58,7 @@ describe('a process that fails at its start', () => {
       at('amqp', secrets.broker, nowhere),
       at('amqps', secrets.broker, broker.host),
     ];
-    const options = { log, random: Math.random, bootTimeoutMs: 600 };
+    const options = { log, random: () => 0.5, bootTimeoutMs: 600 };
     const messages = await Promise.all([
       ...urls.map((url) => connectRabbitmq({ ...options, url }).then(String, (error: Error) => error.stack!)),
       waitForPostgres(at('postgresql', secrets.database, nowhere, '/shop'), 300).then(String, (error: Error) => error.stack!),

@@ -66,7 +66,7 @@ const aPort = async () => {
     for (const [key, value] of Object.entries(all)) if (value) url.searchParams.set(key, value);
     return url.href;
   };
-  const open = (url: string) => connectRabbitmq({ url, random: Math.random, bootTimeoutMs: 700, reconnectDelayMaxMs: 200 });
+  const open = (url: string) => connectRabbitmq({ url, random: () => 0.5, bootTimeoutMs: 700, reconnectDelayMaxMs: 200 });
   const present = async (certified: Certified) => {
     serve(certified);
     await rabbitmq.control('eval', 'ssl:clear_pem_cache().');
