@@ -1,5 +1,6 @@
 import { ConfigError } from '../src/config';
 import { classifyDatabaseError } from '../src/database';
+import { redacted } from '../src/observability';
 
 /** How the scripts end; printed in their --help. */
 export const exitCodes = { passed: 0, failed: 1, broken: 2, usage: 64, outOfReach: 69, interrupted: 130 } as const;
@@ -27,7 +28,7 @@ export function runScript(name: string, main: () => Promise<number>, { atOnce = 
     (code) => (process.exitCode = code),
     (error: unknown) => {
       const hint = isParseError(error) ? ' (--help shows the options)' : '';
-      process.stderr.write(`${name}: ${error instanceof Error ? error.message : String(error)}${hint}\n`);
+      process.stderr.write(redacted(`${name}: ${error instanceof Error ? error.message : String(error)}${hint}\n`));
       process.exitCode = exitCodeOf(error);
     },
   );

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 
+import { connectionProblem as postgresProblem } from './database/tls';
 import { algorithms, identityProblems } from './identity/settings';
 import { isNetwork } from './gateway/networks';
-import { rabbitmqNodes } from './messaging/brokers/rabbitmqUrl';
+import { connectionProblem as rabbitmqProblem, rabbitmqNodes } from './messaging/brokers/rabbitmqUrl';
+import { readCertificates } from './tls';
 
 /** What one process runs with. */
 export type Config = z.infer<typeof configSchema>;
@@ -15,12 +17,23 @@ export const configSchema = z.object({
   PORT: port(4000).describe('Where GraphQL, health and metrics are served.'),
   GRPC_PORT: port(50_052).describe('Where the gateway role serves gRPC; 0 takes a free port.'),
   HOST: z.string().default('127.0.0.1').describe('The address to listen on; 0.0.0.0 for all, as in a container.'),
+  TLS_CERT_FILE: file().describe(
+    'The certificate, as PEM, with which HTTP and gRPC are served; without one it is for a proxy to do.',
+  ),
+  TLS_KEY_FILE: file().describe('And its key.'),
   WORKER_PORT: port(0).describe('Where a process without the gateway role serves health and metrics; 0 takes a free port.'),
   HOLDFAST_DATA: z.string().min(1).default('.holdfast').describe('The folder of the embedded Postgres and the private RabbitMQ.'),
-  DATABASE_URL: url(['postgres:', 'postgresql:']).optional().describe('A Postgres to use instead of the embedded one.'),
+  DATABASE_URL: url(['postgres:', 'postgresql:'])
+    .optional()
+    .describe('A Postgres to use instead of the embedded one; on another machine with ?sslmode=verify-full&sslrootcert=….'),
   RABBITMQ_URL: brokerUrl()
     .optional()
-    .describe('A RabbitMQ to use instead of the broker in process; for a cluster the URL of each node, separated by commas.'),
+    .describe(
+      'A RabbitMQ to use instead of the broker in process; for a cluster the URL of each node, separated by commas. On another machine amqps://…?cacertfile=….',
+    ),
+  ALLOW_PLAINTEXT: hosts().describe(
+    'Other hosts that may be spoken to unencrypted, separated by commas: those in a private network that is yours alone.',
+  ),
   POSTGRES_PORT: port(5433).describe(
     'Where a new embedded Postgres listens, or nearby if that is taken; it keeps its port after that.',
   ),
@@ -126,15 +139,56 @@ export const configSchema = z.object({
 /** Reads the environment. Throws ConfigError naming all problems at once. */
 export function readConfig(environment: Record<string, string | undefined>): Config {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+  if (given.NODE_TLS_REJECT_UNAUTHORIZED === '0') throw new ConfigError([trustsAnybody]);
   const parsed = configSchema.safeParse(given);
   if (parsed.success) return consistent(parsed.data);
   throw new ConfigError(parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`));
 }
 
+const trustsAnybody =
+  'NODE_TLS_REJECT_UNAUTHORIZED: 0 makes Node trust whoever answers; name the CA instead (docs/security.md), or NODE_EXTRA_CA_CERTS';
+
 function consistent(config: Config): Config {
-  const problems = identityProblems(config);
+  const problems = [...identityProblems(config), ...transportProblems(config)];
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
+}
+
+/** No password leaves this machine unencrypted by an oversight, and no certificate is missed only when it is needed. */
+function transportProblems({ DATABASE_URL, RABBITMQ_URL, ALLOW_PLAINTEXT, TLS_CERT_FILE, TLS_KEY_FILE }: Config): string[] {
+  const database = DATABASE_URL && postgresProblem(DATABASE_URL, ALLOW_PLAINTEXT);
+  const broker = RABBITMQ_URL && rabbitmqProblem(RABBITMQ_URL, ALLOW_PLAINTEXT);
+  const problems = [...(database ? [`DATABASE_URL: ${database}`] : []), ...(broker ? [`RABBITMQ_URL: ${broker}`] : [])];
+  try {
+    serverCertificates({ TLS_CERT_FILE, TLS_KEY_FILE });
+  } catch (error) {
+    problems.push((error as Error).message);
+  }
+  return problems;
+}
+
+/** What HTTP and gRPC are served with; undefined without TLS. */
+export function serverCertificates({ TLS_CERT_FILE: cert, TLS_KEY_FILE: key }: Pick<Config, 'TLS_CERT_FILE' | 'TLS_KEY_FILE'>) {
+  const read = readCertificates({ cert, key }, { ca: '', cert: 'TLS_CERT_FILE', key: 'TLS_KEY_FILE' });
+  return read.cert === undefined ? undefined : { cert: read.cert, key: read.key! };
+}
+
+/** What must never be shown: of URLs their passwords, as they stand there and as they are meant. */
+export function secretsOf({ DATABASE_URL, RABBITMQ_URL, SMTP_URL, AUTH_SECRET, HOLDFAST_TOKEN }: Config): string[] {
+  const urls = [DATABASE_URL, SMTP_URL].flatMap((text) => (text === undefined ? [] : [new URL(text)]));
+  const nodes = RABBITMQ_URL === undefined ? [] : rabbitmqNodes(RABBITMQ_URL);
+  const passwords = [...urls, ...nodes].flatMap(({ password, searchParams }) => [password, searchParams.get('password') ?? '']);
+  return [...passwords, ...passwords.map(decoded), AUTH_SECRET, HOLDFAST_TOKEN].filter(
+    (secret) => secret !== undefined && secret !== '',
+  ) as string[];
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 export class ConfigError extends Error {
@@ -186,6 +240,21 @@ function keysUrl() {
     return protocol === 'https:' || (protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(hostname));
   };
   return z.string().refine(isSafe, 'must be a URL that begins with https://');
+}
+
+function file() {
+  return z.string().min(1).optional();
+}
+
+/** In lower case, as URLs give them. */
+function hosts() {
+  const split = (value: string) => value.split(',').map((host) => host.trim().toLowerCase());
+  const expected = 'must be host names separated by commas, without ports: postgres,rabbitmq';
+  return z
+    .string()
+    .default('')
+    .transform((value) => (value === '' ? [] : split(value)))
+    .refine((named) => named.every((host) => /^[a-z0-9._-]+$|^[0-9a-f:]+$/.test(host)), expected);
 }
 
 function brokerUrl() {

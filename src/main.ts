@@ -2,12 +2,12 @@ import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import closeWithGrace from 'close-with-grace';
 
-import { ConfigError, readConfig, type Config } from './config';
+import { ConfigError, readConfig, secretsOf, type Config } from './config';
 import { writeRuntime } from './database';
 import { armFailpoints, FailpointRefusal } from './faults';
 import { layGround, type LaidGround } from './ground';
 import { identitySettings } from './identity';
-import { redactUrl } from './observability';
+import { hideSecrets, redacted, redactUrl } from './observability';
 import { roleNames, seed, startRoles, type RoleName, type Running } from './roles';
 import { createStartScreen, type StartScreen } from './startScreen';
 import { createUndo, type Undo } from './undo';
@@ -29,6 +29,7 @@ async function main() {
   setFlagsFromString(HEAP_GROWTH);
   const options = readOptions();
   const config = readConfig(process.env);
+  hideSecrets(secretsOf(config));
   armFailpoints(process.env);
   refuseIsolation(options, config);
   refuseUnknownCallers(options, config);
@@ -81,7 +82,7 @@ function stopOnSignal(undo: Undo, { DRAIN_SECONDS }: Config) {
   // Doors, hand-over, consumers and relays may each take the drain time, and a database or broker a little more to close.
   const delay = DRAIN_SECONDS * 1000 + 15_000;
   const stopping = closeWithGrace({ delay, skip: ['SIGINT', 'SIGTERM'], logger: console }, async ({ err }) => {
-    if (err) process.stderr.write(`a fault that nobody caught: ${err.stack}\n`);
+    if (err) process.stderr.write(redacted(`a fault that nobody caught: ${err.stack}\n`));
     await undo.run();
     process.stdout.write('stopped\n');
   });
@@ -191,7 +192,7 @@ function isParseError(error: unknown): boolean {
 }
 
 function messageOf(error: unknown): string {
-  return redactUrl(error instanceof Error ? error.message : String(error));
+  return redacted(error instanceof Error ? error.message : String(error));
 }
 
 /** With its password on a terminal, where somebody may want to attach; never in a file or a log. */

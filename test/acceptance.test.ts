@@ -48,6 +48,7 @@ it('the pages are there: README, quickstart, services, event flow, GraphQL schem
     'docs/live.md',
     'docs/limits.md',
     'docs/api.md',
+    'docs/security.md',
     'schema.graphql',
     'LICENSE',
   ]) {
@@ -69,6 +70,7 @@ it('every link from page to file leads somewhere', () => {
     'api',
     'limits',
     'live',
+    'security',
     'reliability',
     'performance',
   ];

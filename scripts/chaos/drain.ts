@@ -1,7 +1,10 @@
+import { v7 as uuidv7 } from 'uuid';
+
+import { createInventory } from '../../src/inventory';
+import { createOutbox } from '../../src/messaging';
 import { ownLogin } from '../login';
 import { createClient, type Client } from '../simulate/client';
 import { standing, untilAtRest } from '../simulate/decisions';
-import { createProducts } from '../simulate/products';
 import { grouped } from '../simulate/progress';
 import { audit, type AuditOutcome, type AuditScope } from '../audit';
 import { below, seededRandom } from '../random';
@@ -52,8 +55,8 @@ export async function runDrain(options: DrainOptions): Promise<DrainResult> {
       signal,
     });
     // Half the products are short, so that both answers are given.
-    const productIds = await createProducts(
-      client,
+    const productIds = await addProducts(
+      world,
       `drain-${seed}`,
       Array.from({ length: 20 }, (_, product) => stockOf(product, orders)),
     );
@@ -63,6 +66,20 @@ export async function runDrain(options: DrainOptions): Promise<DrainResult> {
   } finally {
     await world.close();
   }
+}
+
+/** Into the database itself: a gateway has an inventory role add them, and none is to run yet. */
+async function addProducts({ database }: World, run: string, stock: number[]): Promise<number[]> {
+  const outbox = createOutbox({ database, schema: 'inventory', leaseMs: 0, handOver: () => undefined });
+  const inventory = createInventory({ database, outbox, currency: 'EUR', newId: uuidv7 });
+  const ids: number[] = [];
+  for (const [index, onHand] of stock.entries()) {
+    const product = { sku: `${run}-${index + 1}`, name: `Product ${index + 1} of ${run}`, price: 1_999, onHand };
+    const result = await inventory.createProduct(product, run);
+    if (result.type !== 'done') throw new Error(`The product ${product.sku} could not be added: ${result.type}`);
+    ids.push(result.product.id);
+  }
+  return ids;
 }
 
 function stockOf(product: number, orders: number): number {

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 
-import { rabbitmqNodes } from '../../src/messaging/brokers/rabbitmqUrl';
+import { readConfig } from '../../src/config';
+import { connectionProblem } from '../../src/messaging/brokers/rabbitmqUrl';
 import { usageFault } from '../exit';
 import { type StreamShape } from './orderStream';
 
@@ -122,7 +123,8 @@ export function address(name: string, text: string | undefined, protocols: strin
 /** One RabbitMQ node, or those of a cluster separated by commas. */
 export function brokerAddress(name: string, text: string | undefined): string | undefined {
   try {
-    if (text !== undefined) rabbitmqNodes(text);
+    const problem = text && connectionProblem(text, readConfig(process.env).ALLOW_PLAINTEXT);
+    if (problem) throw new Error(problem);
     return text;
   } catch (error) {
     throw usageFault(`--${name} ${(error as Error).message}.`);

@@ -6,3 +6,4 @@ export * from './orderStatus';
 export * from './rpc';
 export * from './samples';
 export * from './topology';
+export * from './desk';

@@ -6,7 +6,7 @@ import { PrismaClient, type Prisma } from '../generated/prisma/client';
 import { inspectingClient, type Inspect } from './inspectingClient';
 import { silent, type DatabaseLog } from './log';
 import { rememberStatements } from './preparedStatements';
-import { plainUrl } from './url';
+import { connectionTo } from './tls';
 
 /** Prisma's client over a pool of our own. Close it once; after that every call fails. */
 export type Database = PrismaClient & {
@@ -104,12 +104,14 @@ function openPool(options: DatabaseOptions, inspect: Inspect): Pool {
  * on disk or merge along a whole index. Options that the URL carries are kept as well.
  */
 function planning({ url, byIndex = false }: DatabaseOptions, inspect: Inspect) {
-  if (!byIndex) return { connectionString: plainUrl(url), Client: inspectingClient(inspect) };
-  const plain = new URL(plainUrl(url));
+  const { connectionString, ssl } = connectionTo(url);
+  if (!byIndex) return { connectionString, ssl, Client: inspectingClient(inspect) };
+  const plain = new URL(connectionString);
   const given = plain.searchParams.get('options') ?? '';
   plain.searchParams.delete('options');
   return {
     connectionString: plain.href,
+    ssl,
     Client: inspectingClient(inspect, rememberStatements()),
     options: `-c enable_seqscan=off -c enable_mergejoin=off -c jit=off ${given}`.trim(),
   };

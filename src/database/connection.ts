@@ -1,7 +1,9 @@
 import { setTimeout } from 'node:timers/promises';
 import { Client } from 'pg';
 
+import { certificateFault } from '../tls';
 import { sqlStateOf } from './errors';
+import { connectionTo } from './tls';
 import { plainUrl } from './url';
 
 /**
@@ -10,7 +12,7 @@ import { plainUrl } from './url';
  */
 export async function withConnection<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({
-    connectionString: plainUrl(url),
+    ...connectionTo(url),
     connectionTimeoutMillis: 10_000,
     application_name: 'holdfast setup',
   });
@@ -46,8 +48,9 @@ export async function waitForPostgres(url: string, limitMs = 30_000): Promise<vo
 
 const ASK_AGAIN_MS = 250;
 
-/** The server is there and said no: not "starting up", which is of class 57. */
+/** The server is there and said no: not "starting up", which is of class 57. Or it is not who it should be. */
 function isFinal(error: unknown): boolean {
+  if (isStranger((error as Error).cause)) return true;
   const state = sqlStateOf((error as Error).cause);
   return state !== undefined && !state.startsWith('57');
 }
@@ -60,11 +63,18 @@ export async function onMaintenanceDatabase(url: string, statement: string): Pro
 /** A refused connection to a name with several addresses has its reasons inside and no message of its own. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
-  return error instanceof Error ? error.message : String(error);
+  return certificateFault(error) ?? (error instanceof Error ? error.message : String(error));
+}
+
+/** Nothing was said to it, for it could not prove to be the server, or does not speak TLS at all. */
+function isStranger(error: unknown): boolean {
+  return certificateFault(error) !== undefined || (error instanceof Error && error.message.includes('does not support SSL'));
 }
 
 /** SQLSTATE class 28: the server is there, and does not let us in. */
 function adviceFor(error: unknown): string {
+  if (isStranger(error))
+    return 'Nothing was sent to it. Correct its certificate, or sslmode, sslrootcert, sslcert and sslkey in DATABASE_URL.';
   return sqlStateOf(error)?.startsWith('28')
     ? 'Correct the user and password in DATABASE_URL.'
     : 'Start it, or correct DATABASE_URL.';

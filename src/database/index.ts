@@ -3,6 +3,7 @@ export { openDatabase, type Connections, type Database, type DatabaseOptions, ty
 export { classifyDatabaseError, sqlStateOf, type DatabaseErrorClass } from './errors';
 export { retried, RetryTransaction, transaction, type RetryOptions, type TransactionOptions } from './transaction';
 export { waitForPostgres } from './connection';
+export { grantTables, type Grantee } from './grants';
 export { migrate, pendingMigrations } from './migrate';
 export { startEmbeddedPostgres, type EmbeddedPostgres, type EmbeddedPostgresOptions } from './embedded/postgres';
 export { readRuntime, writeRuntime, type Runtime } from './runtime';

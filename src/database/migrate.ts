@@ -24,12 +24,27 @@ export async function migrate(url: string, log: DatabaseLog = silent): Promise<s
   return withConnection(url, async (client) => {
     await takeMigrationLock(client, log);
     if ((await pendingBy(askerOf(client))).length === 0) return [];
-    await forgetInterrupted(client);
-    const applied = await applyMigrations(url);
+    const applied = await asOwner(async () => {
+      await forgetInterrupted(client);
+      return applyMigrations(url);
+    });
     log('info', `Applied ${applied.length} migration(s)`, { migrations: applied });
     return applied;
   });
 }
+
+/** A role's own user may not change the schema (`npm run grants`): that is for the owner of the tables, before the roles start. */
+async function asOwner<T>(work: () => Promise<T>): Promise<T> {
+  return work().catch((error: unknown) => {
+    if (sqlStateOf(error) !== insufficientPrivilege) throw error;
+    throw new Error(
+      'The database is behind this release, and the user of DATABASE_URL may not change it: run `npm run migrate` as the owner of the tables, then `npm run grants`.',
+      { cause: error },
+    );
+  });
+}
+
+const insufficientPrivilege = '42501';
 
 /** The names of this release's migrations that the database lacks; all of them when it is empty. For readiness. */
 export async function pendingMigrations(where: string | Database): Promise<string[]> {

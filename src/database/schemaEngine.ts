@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { escapeIdentifier, Pool, type QueryResult } from 'pg';
 
 import { inspectingClient } from './inspectingClient';
+import { connectionTo } from './tls';
 import { plainUrl } from './url';
 
 /**
@@ -105,7 +106,7 @@ END $$`;
 
 function openCataloguePool(url: string): Pool {
   const pool = new Pool({
-    connectionString: plainUrl(url),
+    ...connectionTo(url),
     Client: inspectingClient(disguiseSystemChar),
     application_name: 'holdfast schema engine',
     connectionTimeoutMillis: 10_000,

@@ -1,6 +1,7 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { AccessDenied } from '../identity';
 import { type Logger } from '../observability/logger';
+import { redacted } from '../observability/redact';
 import { Unavailable } from '../observability/unavailable';
 import { readDatabaseFault } from './databaseFaults';
 import { inputFault, type InputFault } from './inputFault';
@@ -48,7 +49,7 @@ export function errorFormatter(requestId: string) {
       }
       case 'input': {
         const { message, field } = reading.fault;
-        return { ...formatted, message, extensions: { code: 'BAD_USER_INPUT', requestId, field } };
+        return { ...formatted, message: redacted(message), extensions: { code: 'BAD_USER_INPUT', requestId, field } };
       }
       case 'refusal':
         return {
@@ -66,7 +67,8 @@ export function errorFormatter(requestId: string) {
 function sentence({ message, extensions }: GraphQLFormattedError): string {
   if (message === 'Maximum call stack size exceeded') return 'The document is nested too deeply.';
   if (extensions?.['validationErrorCode'] === 'INTROSPECTION_DISABLED') return 'Introspection is off here: see schema.graphql.';
-  return message;
+  // What it quotes may be an input whole, a webhook's secret included, and a client may log what it is answered.
+  return redacted(message);
 }
 
 /** Logs what the caller is not told. */

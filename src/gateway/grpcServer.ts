@@ -24,6 +24,8 @@ export interface GrpcServerOptions extends Admission {
   /** 0 picks a free one. */
   port: number;
   host: string;
+  /** Given: it is served over TLS, with these. */
+  tls?: { cert: string; key: string };
   /** Size of one message. */
   messageLimitBytes: number;
   health: Health;
@@ -98,9 +100,12 @@ function protoFolder(): string {
   throw new Error(`No package.json above ${__dirname}: run Holdfast from a complete copy of its folder, proto included.`);
 }
 
-function bind(server: Server, { host, port }: GrpcServerOptions): Promise<number> {
+function bind(server: Server, { host, port, tls }: GrpcServerOptions): Promise<number> {
+  const credentials = tls
+    ? ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }])
+    : ServerCredentials.createInsecure();
   return new Promise((resolve, reject) => {
-    server.bindAsync(`${host.includes(':') ? `[${host}]` : host}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(`${host.includes(':') ? `[${host}]` : host}:${port}`, credentials, (error, bound) => {
       if (!error) return resolve(bound);
       reject(/EADDRINUSE/.test(error.message) ? new PortInUse(port, host, 'GRPC_PORT') : error);
     });

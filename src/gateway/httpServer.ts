@@ -1,4 +1,5 @@
 import { createServer, IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, isIPv6, Server as NetServer } from 'node:net';
 import { type Duplex } from 'node:stream';
 import { type Logger } from '../observability/logger';
@@ -22,6 +23,8 @@ export interface HttpServerOptions {
   /** The variable that sets the port, for the message when it is in use; `PORT` unless given. */
   portVariable?: string;
   host: string;
+  /** Given: HTTPS is served, with these. */
+  tls?: { cert: string; key: string };
   routes: Routes;
   /** By path: where a WebSocket may be asked for. */
   upgrades?: Readonly<Record<string, Upgrade>>;
@@ -57,7 +60,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const take = (request: IncomingMessage, response: ServerResponse) =>
     void answer({ options, times, server, underWay }, request, response);
   const times = { ...usualTimes, ...options.times };
-  const server = createServer({ ...nodeTimeouts(times), IncomingMessage: requestsWith(options.upgrades ?? {}) }, take);
+  const settings = { ...nodeTimeouts(times), IncomingMessage: requestsWith(options.upgrades ?? {}) };
+  const server: Server = options.tls ? createTlsServer({ ...settings, ...options.tls }, take) : createServer(settings, take);
   server.on('upgrade', (request, socket, head) => options.upgrades![pathOf(request.url ?? '/')]!(request, socket, head));
   // Without this listener Node invites every body; this way a route can refuse one before it is sent.
   server.on('checkContinue', take);
@@ -66,7 +70,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   let closing: Promise<void> | undefined;
   return {
     port: address.port,
-    url: `http://${nameOf(host)}:${address.port}`,
+    url: `${options.tls ? 'https' : 'http'}://${nameOf(host)}:${address.port}`,
     close: () => (closing ??= close({ options, times, server, underWay }, closeLimitMs)),
   };
 }

@@ -3,6 +3,7 @@ import { type Pulse } from '../live';
 import { type Outbox } from '../messaging';
 import { type Logger } from '../observability';
 import { adjustStockUseCase, setStockUseCase } from './changeStock';
+import { deskService } from './desk';
 import { followStockUseCase } from './followStock';
 import { inventoryAtOnce, inventoryHandlers } from './handlers';
 import { listProducts, type ProductListing } from './listProducts';
@@ -34,14 +35,16 @@ export type InventoryContext = ReturnType<typeof createInventory>;
 
 export function createInventory(options: InventoryOptions) {
   const { database } = options;
-  const setStock = setStockUseCase(options);
   const following = followStockUseCase(options);
-  const check: CheckStock = (lines) => checkStock(database, lines);
-  return {
+  const desk = {
     createProduct: createProductUseCase(options),
     updateProduct: updateProductUseCase(options),
     adjustStock: adjustStockUseCase(options),
-    setStock,
+    setStock: setStockUseCase(options),
+  };
+  const check: CheckStock = (lines) => checkStock(database, lines);
+  return {
+    ...desk,
     checkStock: check,
     product: (key: ProductKey) => findProduct(database, key),
     products: (wanted: ProductListing, first: number, after?: string) => listProducts(database, wanted, first, after),
@@ -55,7 +58,7 @@ export function createInventory(options: InventoryOptions) {
     handlers: inventoryHandlers(options.newId),
     decideAtOnce: inventoryAtOnce(options.newId),
     /** What inventory answers over the broker. */
-    rpc: inventoryRpc({ checkStock: check, setStock }),
+    rpc: [...inventoryRpc({ checkStock: check, setStock: desk.setStock }), deskService(desk)],
   };
 }
 

@@ -4,7 +4,7 @@ import { afterOf, Allow, badInput, cursorBigInt, followed, PageArgs, pageOf, res
 import { type RequestContext } from '../observability';
 import { type InventoryContext } from './context';
 import { keyOfProduct } from './listProducts';
-import { type CheckStock, type ProductKey } from './readProducts';
+import { type ProductKey } from './readProducts';
 import {
   AdjustStockInput,
   CreateProductInput,
@@ -30,11 +30,7 @@ const PRODUCTS_ASKED_MAX = 100;
 /** The GraphQL door of the inventory context: each field parses, calls a use case and maps its outcome. */
 @Resolver(() => Product)
 export class ProductResolver {
-  /** `checkStock`: who is asked what there is, this process or the one that keeps the stock. */
-  constructor(
-    private readonly inventory: InventoryContext,
-    private readonly checkStock: CheckStock = inventory.checkStock,
-  ) {}
+  constructor(private readonly inventory: InventoryContext) {}
 
   @Allow('anyone')
   @Query(() => Product, {
@@ -77,7 +73,7 @@ export class ProductResolver {
     if (ids.length < 1 || ids.length > PRODUCTS_ASKED_MAX || ids.some((id) => id < 1))
       throw badInput('productIds', `productIds must name 1 to ${PRODUCTS_ASKED_MAX} products by their ids.`);
     const lines = ids.map((productId) => ({ productId, quantity: 1 }));
-    return (await this.checkStock(lines, correlationId)).map((line) => StockAvailability.of(line));
+    return (await this.inventory.checkStock(lines, correlationId)).map((line) => StockAvailability.of(line));
   }
 
   @Allow('staff')

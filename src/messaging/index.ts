@@ -25,5 +25,5 @@ export {
 export { Relay } from './relay';
 export { RpcClient, RpcRefused } from './rpcClient';
 export { answering, RpcServer, type RpcService } from './rpcServer';
-export { notificationsTopology, topology } from './topology';
+export { deskTopology, notificationsTopology, topology } from './topology';
 export type * from './broker';

@@ -1,4 +1,4 @@
-import { exchanges, queues, routes, rpcs, type EventType, type Rpc } from '../contracts';
+import { exchanges, productDesk, queues, routes, rpcs, type EventType, type Rpc } from '../contracts';
 import { type Binding, type QueueDeclaration, type Topology } from './broker';
 
 /**
@@ -86,6 +86,9 @@ export const notificationsTopology: Topology = {
     bind('OrderFulfilled', queues.orderUpdates),
   ],
 };
+
+/** What goes between a gateway and the inventory role, and is nobody else's business: those two declare it. */
+export const deskTopology: Topology = { exchanges: [], queues: [requestsOf(productDesk)], bindings: [] };
 
 /**
  * A copy of every event of one exchange for whoever listens. By exact key, not `#`: so that an event which nobody happens to

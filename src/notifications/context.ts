@@ -29,6 +29,8 @@ export interface NotificationsOptions {
   /** Plain http is refused, and so is e-mail that nobody would send. */
   production: boolean;
   smtpUrl?: string;
+  /** Hosts elsewhere that may be spoken to unencrypted. */
+  plaintextHosts: readonly string[];
   mailFrom: string;
   /** Webhooks may lead into private networks. */
   privateNetworks: boolean;
@@ -58,10 +60,18 @@ export function createNotifications(options: NotificationsOptions) {
   };
 }
 
-function createChannels({ log, production, smtpUrl, mailFrom, privateNetworks, sending }: NotificationsOptions): Channels {
+function createChannels({
+  log,
+  production,
+  smtpUrl,
+  plaintextHosts,
+  mailFrom,
+  privateNetworks,
+  sending,
+}: NotificationsOptions): Channels {
   const { timeoutMs, perReceiverMax: connectionsMax } = sending;
   return {
-    EMAIL: createEmailChannel({ smtpUrl, from: mailFrom, timeoutMs, connectionsMax, production, log }),
+    EMAIL: createEmailChannel({ smtpUrl, plaintextHosts, from: mailFrom, timeoutMs, connectionsMax, production, log }),
     WEBHOOK: createWebhookChannel({ timeoutMs, connectionsMax, httpsOnly: production, privateNetworks }),
   };
 }

@@ -1,5 +1,5 @@
 import { withDeadline } from './deadline';
-import { redactUrl } from './redact';
+import { redacted } from './redact';
 
 /** What a check found; `detail` is one sentence for the operator. */
 export interface CheckResult {
@@ -67,7 +67,7 @@ function lastLineOf(message: string): string {
 }
 
 function named(name: string, { ok, detail }: CheckResult): HealthAnswer['checks'][number] {
-  return { name, status: ok ? 'UP' : 'DOWN', data: { detail: redactUrl(detail) } };
+  return { name, status: ok ? 'UP' : 'DOWN', data: { detail: redacted(detail) } };
 }
 
 function answerOf(checks: HealthAnswer['checks']): HealthAnswer {

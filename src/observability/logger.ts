@@ -1,5 +1,5 @@
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
-import { redactedPaths, redactUrl } from './redact';
+import { redacted, redactedPaths } from './redact';
 
 /** Writes JSON lines; `log.info({ orderId }, 'sentence')`. */
 export type Logger = PinoLogger;
@@ -20,7 +20,7 @@ export function createLogger({ level, name, destination }: LoggerOptions): Logge
       level,
       name,
       redact: { paths: redactedPaths, censor: '***' },
-      hooks: { streamWrite: redactUrl },
+      hooks: { streamWrite: redacted },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },

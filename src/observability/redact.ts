@@ -6,6 +6,31 @@ export const redactedPaths = ['authorization', 'cookie', 'password', 'secret', '
 ]);
 
 /**
+ * For every text that leaves the process for people or a log: without the passwords of URLs, without tokens and webhook secrets
+ * whatever they stand in, and without the secrets that this process was told of. Safe on a line of JSON, which stays JSON.
+ */
+export function redacted(text: string): string {
+  let shown = redactUrl(text).replace(tokens, '***').replace(webhookSecrets, 'whsec_***');
+  for (const secret of secrets) if (shown.includes(secret)) shown = shown.replaceAll(secret, '***');
+  return shown;
+}
+
+/** From now on these are hidden wherever they stand. Short ones are only hidden where they stand as a password: they may be words. */
+export function hideSecrets(values: Iterable<string | undefined>): void {
+  for (const value of values) {
+    if (value === undefined || value.length < SECRET_LENGTH_MIN) continue;
+    for (const form of [value, JSON.stringify(value).slice(1, -1), encodeURIComponent(value)]) secrets.add(form);
+  }
+}
+
+const secrets = new Set<string>();
+const SECRET_LENGTH_MIN = 12;
+
+/** Signed tokens, and whatever is shown as a bearer's or by name and password. */
+const tokens = /\beyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]{4,}|(?<=\b(?:bearer|basic)\s)[\w.~+/=-]{16,}/gi;
+const webhookSecrets = /whsec_[\w+/=-]{8,}/g;
+
+/**
  * Hides the passwords of all URLs in a text, such as a DSN in a driver's error: `amqp://shop:***@host`. When it is unclear where
  * a password ends, more is hidden rather than less. Safe on a line of JSON, which stays JSON.
  */

@@ -1,8 +1,8 @@
 import { buildSchema, type ClassType } from 'type-graphql';
 
 import { AccountResolver } from '../accounts';
-import { type Config } from '../config';
-import { rpcs } from '../contracts';
+import { serverCertificates, type Config } from '../config';
+import { productDesk, rpcs } from '../contracts';
 import { guardSchema, noPubSub, withResolvers } from '../graphql';
 import {
   contractRoutes,
@@ -18,7 +18,7 @@ import {
   type Admission,
   type GrpcServer,
 } from '../gateway';
-import { productEndpoints, productMethods, ProductResolver, type InventoryContext } from '../inventory';
+import { deskOver, productEndpoints, productMethods, ProductResolver, type InventoryContext } from '../inventory';
 import { NotificationResolver } from '../notifications';
 import { DeadLetterResolver, EventResolver } from '../operations';
 import { orderEndpoints, orderMethods, OrderResolver } from '../orders';
@@ -43,6 +43,7 @@ export async function openDoors(names: readonly RoleName[], house: House) {
   const http = await startHttpServer({
     ...listening,
     host: config.HOST,
+    tls: serverCertificates(config),
     routes,
     upgrades: live && { '/graphql': live.upgrade },
     log,
@@ -93,6 +94,7 @@ function rateLimitsOf({ config, database, embedded, log }: House): RateLimits {
 function grpcDoor({ orders, inventory, config, health, log }: House, admission: Admission): Promise<GrpcServer> {
   return startGrpcServer({
     methods: [...orderMethods(orders), ...productMethods(inventory)],
+    tls: serverCertificates(config),
     ...{ port: config.GRPC_PORT, host: config.HOST, messageLimitBytes: config.BODY_LIMIT_KIB * 1024 },
     ...{ ...admission, health, log, closeLimitMs: config.DRAIN_SECONDS * 1000 },
   });
@@ -104,7 +106,7 @@ async function graphqlDoor(names: readonly RoleName[], house: House, admission: 
   const production = config.NODE_ENV === 'production';
   const schema = await buildGraphqlSchema(
     new OrderResolver(orders),
-    new ProductResolver(inventory, names.includes('inventory') ? inventory.checkStock : stockCheckOver(house)),
+    new ProductResolver(names.includes('inventory') ? inventory : inventoryElsewhere(house)),
     new AccountResolver(accounts),
     new DeadLetterResolver(operations),
     new NotificationResolver(notifications),
@@ -134,15 +136,20 @@ async function graphqlDoor(names: readonly RoleName[], house: House, admission: 
 }
 
 /**
- * A gateway on its own asks the inventory role what there is, as it would when stock had a database of its own; what else it reads
- * of inventory it still reads from the database that all roles share.
+ * A gateway on its own asks the inventory role what there is, and has it write products and stock, as it would when stock had a
+ * database of its own; what else it reads of inventory it still reads from the database that all roles share.
  */
-function stockCheckOver({ rpc }: House): InventoryContext['checkStock'] {
-  return async (lines, correlationId) => {
+function inventoryElsewhere({ inventory, rpc }: House): InventoryContext {
+  const desk = deskOver((asked, correlationId) => rpc.call(productDesk, asked, { correlationId, deadlineMs: DESK_DEADLINE_MS }));
+  const checkStock: InventoryContext['checkStock'] = async (lines, correlationId) => {
     const items = lines.map(({ productId, quantity }) => ({ product_id: productId, quantity }));
     return (await rpc.call(rpcs.stockCheck, { items }, { correlationId })).items;
   };
+  return { ...inventory, ...desk, checkStock };
 }
+
+/** A write may wait for the locks of a hot product. */
+const DESK_DEADLINE_MS = 10_000;
 
 function restDoor({ orders, inventory, config, log }: House, admission: Admission) {
   const sample = async () => {

@@ -93,6 +93,7 @@ function notifying(config: Config) {
   return {
     production: config.NODE_ENV === 'production',
     smtpUrl: config.SMTP_URL,
+    plaintextHosts: config.ALLOW_PLAINTEXT,
     mailFrom: config.MAIL_FROM,
     privateNetworks: config.WEBHOOK_PRIVATE_NETWORKS === 'allow',
     sending: {

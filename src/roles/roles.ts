@@ -1,5 +1,5 @@
 import { type Decide, type Doorway, type Handlers, type OutboxSchema, type Relay, type RpcService } from '../messaging';
-import { Consumer, notificationsTopology, RpcServer, topology } from '../messaging';
+import { Consumer, deskTopology, notificationsTopology, RpcServer, topology } from '../messaging';
 import { type Database } from '../database';
 import { seedProducts, type SeedOutcome } from '../inventory';
 import { watch } from '../watch';
@@ -16,6 +16,7 @@ export async function startRoles(names: readonly RoleName[], ground: Ground): Pr
   try {
     await ground.broker.declare(topology);
     if (names.includes('notifications')) await ground.broker.declare(notificationsTopology);
+    if (names.some((name) => name === 'gateway' || name === 'inventory')) await ground.broker.declare(deskTopology);
     const house = buildHouse(ground);
     for (const relay of relaysOf(names, house)) stops.push(await begun(relay));
     if (names.includes('gateway') || names.includes('orders')) stops.push(await begun(house.orders.intake));
@@ -51,7 +52,7 @@ export async function seed(ground: Ground): Promise<{ value: SeedOutcome; detail
 
 /** Which outboxes a role writes: their relays run beside it. */
 const outboxesOf: Record<RoleName, OutboxSchema[]> = {
-  gateway: ['orders', 'inventory'],
+  gateway: ['orders'],
   orders: ['orders'],
   inventory: ['inventory'],
   accounts: ['accounts'],

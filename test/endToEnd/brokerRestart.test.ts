@@ -11,6 +11,7 @@ import { findRabbitmqServer } from '../../src/messaging/brokers/findRabbitmqServ
 import { startPrivateRabbitmq, type PrivateRabbitmq } from '../../src/messaging/brokers/privateRabbitmq';
 import { connectRabbitmq } from '../../src/messaging/brokers/rabbitmq';
 import { aHouse, type House, type HouseOptions } from '../support/aHouse';
+import { aProduct, inventoryOn } from '../support/anOrder';
 import { eventually } from '../support/eventually';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
@@ -24,7 +25,6 @@ const ways = process.env.HOLDFAST_TESTS === 'long' ? ['gracefully', 'by kill -9'
   let testDatabase: TestDatabase;
   let observer: Broker;
   let houses: House[] = [];
-  let skus = 0;
 
   beforeAll(async () => {
     dataDir = mkdtempSync(join(tmpdir(), 'holdfast-restart-'));
@@ -59,13 +59,8 @@ const ways = process.env.HOLDFAST_TESTS === 'long' ? ['gracefully', 'by kill -9'
     node = await startPrivateRabbitmq({ dataDir });
   };
 
-  const addProduct = async (gateway: House, onHand: number) => {
-    const input = `{ sku: "R-${++skus}", name: "Restarted", price: 500, onHand: ${onHand} }`;
-    const { createProduct } = await gateway.ask<{ createProduct: { id: number } }>(
-      `mutation { createProduct(input: ${input}) { ... on Product { id } } }`,
-    );
-    return createProduct.id;
-  };
+  /** Not through the gateway, which has an inventory role write it: there is none in every test. */
+  const addProduct = (onHand: number) => aProduct(inventoryOn(testDatabase.database), onHand, { price: 500 });
   const place = async (gateway: House, count: number, productId: number) => {
     const inputs = Array.from({ length: count }, () => ({ customerId: 'CUST-r', items: [{ productId, quantity: 1 }] }));
     const { createOrders } = await gateway.ask<{ createOrders: { id: string }[] }>(
@@ -114,7 +109,7 @@ const ways = process.env.HOLDFAST_TESTS === 'long' ? ['gracefully', 'by kill -9'
     'orders and warehouse messages survive a RabbitMQ restart, %s: what waited in the queues is all there and all decided (S1.8, S2.13)',
     async (way) => {
       const [gateway, inventory] = [await start('gateway'), await start('inventory')];
-      const productId = await addProduct(gateway, 1_000);
+      const productId = await addProduct(1_000);
       const answered = await place(gateway, 50, productId);
       await eventually(async () => (await ready(queues.stockReplies)) === 50);
       await stop(inventory);
@@ -137,7 +132,7 @@ const ways = process.env.HOLDFAST_TESTS === 'long' ? ['gracefully', 'by kill -9'
     const roles = [['gateway'], ['gateway'], ['orders'], ['orders'], ['inventory'], ['inventory'], ['inventory']] as const;
     const started = await Promise.all(roles.map((names) => start(...names)));
     const [one, two] = started as [House, House];
-    const productId = await addProduct(one, 100);
+    const productId = await addProduct(100);
     const ids: string[] = [];
     let restarted: Promise<void> | undefined;
     for (let batch = 0; batch < 30; batch++) {
@@ -150,7 +145,7 @@ const ways = process.env.HOLDFAST_TESTS === 'long' ? ['gracefully', 'by kill -9'
     await expectKeptPromises(productId);
     await eventually(async () => (await observer.depth(queues.orderCreated))?.consumers === 3);
     // The first inventory back may have emptied the whole queue; what comes once all are back goes to each in turn.
-    const shared = await place(one, 30, await addProduct(one, 30));
+    const shared = await place(one, 30, await addProduct(30));
     await eventually(async () => (await statusesOf(shared)).CONFIRMED === 30);
     const handled = await Promise.all(started.slice(4).map(({ ground }) => ground.metrics.messagesProcessed.get()));
     for (const { values } of handled) expect(values.some(({ labels }) => labels.type === 'OrderCreated')).toBe(true);
@@ -158,7 +153,7 @@ const ways = process.env.HOLDFAST_TESTS === 'long' ? ['gracefully', 'by kill -9'
 
   it('acks what is done and retries by itself what failed, while its neighbours pass (S2.12)', async () => {
     const [gateway] = [await start('gateway'), await start('orders')];
-    const productId = await addProduct(gateway, 100);
+    const productId = await addProduct(100);
     const [stubborn] = (await place(gateway, 1, productId)) as [string];
     await refuseReservationOf(stubborn);
     await start('inventory');
@@ -174,8 +169,8 @@ const ways = process.env.HOLDFAST_TESTS === 'long' ? ['gracefully', 'by kill -9'
   });
 
   it('malformed and unknown messages do not stop the consumer: good ones beside them are answered, bad ones kept (S2.15)', async () => {
-    const [gateway] = [await start('gateway'), await start('inventory')];
-    const productId = await addProduct(gateway, 100);
+    await Promise.all([start('gateway'), start('inventory')]);
+    const productId = await addProduct(100);
     const foreign = await amqpConnect(node.url);
     const channel = await foreign.createConfirmChannel();
     const bad = [

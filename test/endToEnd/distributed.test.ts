@@ -5,6 +5,7 @@ import { reconcile } from '../../src/inventory';
 import { topology, type Broker } from '../../src/messaging';
 import { connectRabbitmq } from '../../src/messaging/brokers/rabbitmq';
 import { aHouse, type House, type HouseOptions } from '../support/aHouse';
+import { aProduct, inventoryOn } from '../support/anOrder';
 import { testRabbitmqUrl } from '../support/brokers';
 import { eventually } from '../support/eventually';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
@@ -16,7 +17,6 @@ const url = testRabbitmqUrl();
 (url ? describe : describe.skip)('distributed over RabbitMQ', () => {
   let testDatabase: TestDatabase;
   let houses: House[] = [];
-  let skus = 0;
 
   beforeAll(async () => {
     testDatabase = await createTestDatabase();
@@ -33,13 +33,8 @@ const url = testRabbitmqUrl();
     houses.push(house);
     return house;
   };
-  const addProduct = async (gateway: House, onHand: number) => {
-    const input = `{ sku: "D-${++skus}", name: "Distributed", price: 500, onHand: ${onHand} }`;
-    const { createProduct } = await gateway.ask<{ createProduct: { id: number } }>(
-      `mutation { createProduct(input: ${input}) { ... on Product { id } } }`,
-    );
-    return createProduct.id;
-  };
+  /** Not through the gateway, which has an inventory role write it: there is none in every test. */
+  const addProduct = (onHand: number) => aProduct(inventoryOn(testDatabase.database), onHand, { price: 500 });
   const place = async (gateway: House, count: number, productId: number, payment = 'NONE') => {
     const items = [{ productId, quantity: 1 }];
     const inputs = Array.from({ length: count }, () => ({ customerId: 'CUST-d', payment, items }));
@@ -57,7 +52,7 @@ const url = testRabbitmqUrl();
 
   it('orders queue up while inventory is stopped, and none is lost when it returns (S2.13)', async () => {
     const [gateway] = [await start(['gateway']), await start(['orders'])];
-    const product = await addProduct(gateway, 1_000);
+    const product = await addProduct(1_000);
     const ids = [...(await place(gateway, 100, product)), ...(await place(gateway, 100, product))];
     await eventually(async () => ((await gateway.ground.broker.depth(queues.orderCreated))?.ready ?? 0) === 200);
     expect(await statusesOf(ids)).toEqual({ PENDING: 200 });
@@ -67,7 +62,7 @@ const url = testRabbitmqUrl();
 
   it('a gateway on its own asks the inventory role what there is, and says so when that gives no answer (S3.5, S3.8)', async () => {
     const gateway = await start(['gateway']);
-    const product = await addProduct(gateway, 7);
+    const product = await addProduct(7);
     const query = `{ stockAvailability(productIds: [${product}]) { productId available forSale } }`;
     const { json } = await gateway.post({ query });
     expect(json.errors).toMatchObject([{ extensions: { code: 'SERVICE_UNAVAILABLE' } }]);
@@ -79,11 +74,36 @@ const url = testRabbitmqUrl();
     ]);
   });
 
+  it('a gateway on its own has an inventory role write products and stock, and does not write them itself', async () => {
+    const [gateway, inventory] = [await start(['gateway']), await start(['inventory'])];
+    const change = async (mutation: string) => {
+      const shown = '__typename ... on Product { id onHand updatedAt } ... on ValidationError { fields { path } }';
+      return Object.values(
+        await gateway.ask<Record<string, Record<string, unknown>>>(`mutation { ${mutation} { ${shown} } }`),
+      )[0]!;
+    };
+    const made = await change('createProduct(input: { sku: "DESK", name: "Desk", price: 1, onHand: 3 })');
+    expect(made).toMatchObject({ __typename: 'Product', onHand: 3, updatedAt: expect.stringMatching(/^20/) as string });
+    expect(await change('adjustStock(input: { sku: "DESK", delta: 4, reason: RECEIVED })')).toMatchObject({ onHand: 7 });
+    expect(
+      await change(`setStock(input: { productId: ${String(made.id)}, onHand: 5, compareOnHand: 7, reason: LOST })`),
+    ).toMatchObject({
+      onHand: 5,
+    });
+    expect(await change(`updateProduct(productId: ${String(made.id)}, input: { name: "" })`)).toMatchObject({
+      __typename: 'ValidationError',
+      fields: [{ path: 'name' }],
+    });
+    expect(await change(`deactivateProduct(productId: ${String(made.id)})`)).toMatchObject({ __typename: 'Product' });
+    const { values } = await inventory.ground.metrics.rpcServed.get();
+    expect(values.filter(({ labels }) => labels.queue === 'inventory.desk').map(({ value }) => value)).toEqual([5]);
+  });
+
   it('two gateways, two orders and three inventories share the work and sell exactly the stock (S2.14)', async () => {
     const roles = [['gateway'], ['gateway'], ['orders'], ['orders'], ['inventory'], ['inventory'], ['inventory']] as const;
     const started = await Promise.all(roles.map((names) => start(names)));
     const [one, two] = started;
-    const product = await addProduct(one!, 150);
+    const product = await addProduct(150);
     const batches = await Promise.all(
       Array.from({ length: 10 }, (_, index) => place(index % 2 === 0 ? one! : two!, 50, product)),
     );
@@ -100,7 +120,7 @@ const url = testRabbitmqUrl();
   it('users, products and orders run apart, each on a port of its own, and no money is taken twice or for nothing (S3.1, S3.6)', async () => {
     const gateway = await start(['gateway']);
     await Promise.all([start(['orders']), start(['inventory'])]);
-    const product = await addProduct(gateway, 3);
+    const product = await addProduct(3);
     const deposit = 'mutation { deposit(input: { customerId: "CUST-d", amount: 1000, reference: "r" }) { __typename } }';
     expect(await gateway.ask(deposit)).toEqual({ deposit: { __typename: 'Account' } });
     const ids = await place(gateway, 4, product, 'BALANCE');
@@ -119,7 +139,7 @@ const url = testRabbitmqUrl();
 
   it('one key through two gateways at once is one order, and another wish under it is told so', async () => {
     const [one, two] = [await start(['gateway']), await start(['gateway'])];
-    const product = await addProduct(one, 10);
+    const product = await addProduct(10);
     const wish = (quantity: number) => ({
       customerId: 'CUST-two',
       idempotencyKey: 'k',
@@ -141,7 +161,7 @@ const url = testRabbitmqUrl();
 
   it('a gateway that stops hands on what it acknowledged; the relay of another takes over what it could not', async () => {
     const [gateway] = [await start(['gateway']), await start(['orders']), await start(['inventory'])];
-    const product = await addProduct(gateway, 1_000);
+    const product = await addProduct(1_000);
     const ids = await place(gateway, 100, product);
     await gateway.stop();
     houses = houses.filter((house) => house !== gateway);

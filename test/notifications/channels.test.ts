@@ -73,6 +73,7 @@ beforeAll(async () => {
   options = {
     ...{ database: test.database, log, metrics, newId: uuidv7, random: () => randomInt(1_000) / 1_000, randomBytes },
     ...{ production: false, mailFrom: 'Shop <shop@example.com>', privateNetworks: true },
+    plaintextHosts: [],
     smtpUrl: `smtp://127.0.0.1:${(mailServer.address() as AddressInfo).port}`,
     sending: {
       retry: { attemptsMax: 3, firstPauseMs: 20 },

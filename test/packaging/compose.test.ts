@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 
 import { configFields, readConfig } from '../../src/config';
-import { roleNames } from '../../src/roles';
+import { databaseUsers, roleNames } from '../../src/roles';
 
 const root = join(__dirname, '../..');
 const text = readFileSync(join(root, 'docker-compose.yml'), 'utf8');
@@ -78,6 +78,26 @@ describe('docker-compose.yml', () => {
     }
   });
 
+  it('gives each service only what it needs: tokens are checked by the gateway alone, and RabbitMQ is none of the one-shots', () => {
+    const having = (pattern: RegExp) =>
+      ours.filter(([, { environment }]) => Object.keys(environment!).some((name) => pattern.test(name))).map(([name]) => name);
+    expect(having(/^AUTH_/)).toEqual(['gateway']);
+    expect(having(/^RABBITMQ_/)).toEqual(roles.map(([name]) => name));
+    expect(having(/^SMTP_URL$/)).toEqual(['gateway', 'notifications']);
+    const known = configFields().map(({ name }) => name);
+    const identity = Object.keys(services.gateway!.environment!).filter((name) => name.startsWith('AUTH_'));
+    expect(identity).toEqual(known.filter((name) => name.startsWith('AUTH_')));
+  });
+
+  it('lets plain text go to its own containers, and to nobody else', () => {
+    for (const [, { environment }] of ours) {
+      const named = environment!.ALLOW_PLAINTEXT!.split(',');
+      expect(named.filter((name) => !(name in services))).toEqual([]);
+      const elsewhere = { ...environment!, DATABASE_URL: environment!.DATABASE_URL!.replace('@postgres', '@db.example') };
+      expect(() => readConfig(elsewhere)).toThrow('to db.example unencrypted');
+    }
+  });
+
   it('gives a stop more time than the drain, with the 15 s after which Holdfast ends itself', () => {
     for (const [, { environment, stop_grace_period: grace }] of roles)
       expect(seconds(grace)).toBeGreaterThan(Number(environment!.DRAIN_SECONDS) + 15);
@@ -97,6 +117,36 @@ describe('docker-compose.yml', () => {
       expect(entrypoint).toEqual(['node', `dist/scripts/${name}.js`]);
       expect(existsSync(join(root, 'scripts', `${name}.ts`))).toBe(true);
     }
+  });
+});
+
+describe('deploy/least-privilege.compose.yml', () => {
+  const override = readFileSync(join(root, 'deploy/least-privilege.compose.yml'), 'utf8');
+  const password = 'a0'.repeat(12);
+  const least = (parse(override.replace(/\$\{\w+:\?\}/g, password), { merge: true }) as { services: Record<string, Service> })
+    .services;
+
+  it('gives each role the users of its own name, made before it starts', () => {
+    for (const name of roleNames) {
+      const environment = { ...services[name]!.environment!, ...least[name]!.environment! };
+      const { DATABASE_URL, RABBITMQ_URL } = readConfig(environment);
+      expect([new URL(DATABASE_URL!).username, new URL(RABBITMQ_URL!).username]).toEqual([
+        `holdfast_${name}`,
+        `holdfast_${name}`,
+      ]);
+      expect(conditions(least[name]!)).toEqual({ grants: 'service_completed_successfully' });
+    }
+  });
+
+  it('names programs that are there, a password for each user, and none of them', () => {
+    for (const service of [least.grants!, least['broker-users']!]) {
+      expect(existsSync(join(root, service.entrypoint![1]!.replace('dist/', '').replace('.js', '.ts')))).toBe(true);
+      expect(() => readConfig(service.environment!)).not.toThrow();
+    }
+    const wanted = (users: readonly string[]) => users.map((user) => `PASSWORD_${user.toUpperCase()}`);
+    const given = (service: Service) => Object.keys(service.environment!).filter((name) => name.startsWith('PASSWORD_'));
+    expect([given(least.grants!), given(least['broker-users']!)]).toEqual([wanted(databaseUsers), wanted(roleNames)]);
+    expect(readFileSync(join(root, 'deploy/passwords.example'), 'utf8')).toBe(`${wanted(databaseUsers).join('=\n')}=\n`);
   });
 });
 

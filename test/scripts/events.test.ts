@@ -128,7 +128,7 @@ whereRabbitmqIs(`on RabbitMQ${rabbitmqUrl ? '' : ` (${rabbitmqMissing})`}`, () =
       stdout: '',
       stderr: expect.stringContaining('not published in production') as string,
     });
-    const remote = await run('publish-sample', 'OrderCreated', '--rabbitmq', 'amqp://rabbit.example');
+    const remote = await run('publish-sample', 'OrderCreated', '--rabbitmq', 'amqps://rabbit.example');
     expect(remote).toMatchObject({ code: 64, stdout: '', stderr: expect.stringContaining('--remote') as string });
   });
 });

@@ -50,7 +50,7 @@ export function startHoldfast(environment: Record<string, string>, ...args: stri
   };
 
   async function url() {
-    const found = await eventually(() => /Health +(http:\S+)\/health/.exec(screen)?.[1] ?? (hasEnded ? 'ended' : undefined));
+    const found = await eventually(() => /Health +(https?:\S+)\/health/.exec(screen)?.[1] ?? (hasEnded ? 'ended' : undefined));
     if (found === 'ended') throw new Error(`Holdfast ended before it was ready:\n${screen}${complaints}`);
     return found;
   }

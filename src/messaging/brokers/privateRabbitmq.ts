@@ -24,6 +24,8 @@ export interface PrivateRabbitmqOptions {
   managementPort?: number;
   /** More virtual hosts beside `/`, each with the same user and policies. */
   vhosts?: readonly string[];
+  /** Further lines of its configuration. */
+  settings?: readonly string[];
   log?: Logger;
 }
 

@@ -30,6 +30,7 @@ export function nodeUrl({ user, password, port }: NodeSettings): string {
 export interface NodeFileOptions {
   vhosts?: readonly string[];
   managementPort?: number;
+  settings?: readonly string[];
   /** The name of a running node whose cluster a new node joins at its first start. */
   joins?: string;
 }
@@ -38,7 +39,7 @@ export interface NodeFileOptions {
 export function writeNodeFiles(
   dataDir: string,
   settings: NodeSettings,
-  { vhosts = [], managementPort, joins }: NodeFileOptions,
+  { vhosts = [], managementPort, settings: further = [], joins }: NodeFileOptions,
 ): void {
   const management =
     managementPort === undefined ? [] : [`management.tcp.ip = 127.0.0.1`, `management.tcp.port = ${managementPort}`];
@@ -52,6 +53,7 @@ export function writeNodeFiles(
     'log.console = false',
     ...management,
     ...cluster,
+    ...further,
   ];
   writeFileSync(join(dataDir, 'rabbitmq.conf'), `${configuration.join('\n')}\n`);
   writeFileSync(join(dataDir, 'enabled_plugins'), managementPort === undefined ? '[].\n' : '[rabbitmq_management].\n');
@@ -78,7 +80,7 @@ function definitions({ user, password }: NodeSettings, vhosts: string[]) {
 const exchangesWithAlternate = '^(orders|inventory|accounts|new_orders_exchange)$';
 
 /** RabbitMQ's own scheme: base64(salt + sha256(salt + password)). */
-function passwordHash(password: string) {
+export function passwordHash(password: string) {
   const salt = randomBytes(4);
   const digest = createHash('sha256').update(salt).update(password, 'utf8').digest();
   return { password_hash: Buffer.concat([salt, digest]).toString('base64'), hashing_algorithm: 'rabbit_password_hashing_sha256' };

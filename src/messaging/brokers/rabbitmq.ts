@@ -2,6 +2,7 @@ import { connect, type ChannelModel } from 'amqplib';
 import { hostname } from 'node:os';
 import { type Writable } from 'node:stream';
 import { type Logger } from '../../observability';
+import { certificateFault } from '../../tls';
 import {
   type Broker,
   type BrokerStatus,
@@ -16,13 +17,13 @@ import { type AmqpConnection } from './amqp';
 import { RabbitmqConsumer } from './rabbitmqConsumer';
 import { Link, type LinkOptions } from './rabbitmqLink';
 import { Publisher } from './rabbitmqPublisher';
-import { declareTopology } from './rabbitmqQueues';
-import { rabbitmqNodes, shownNodes } from './rabbitmqUrl';
+import { declareTopology, findTopology } from './rabbitmqQueues';
+import { certificatesOf, rabbitmqNodes, shownNodes, tlsParameters } from './rabbitmqUrl';
 import { createRememberedTopology } from './rememberedTopology';
 import { deadLetterExchange } from './wireNames';
 
 export interface RabbitmqOptions {
-  /** `amqp://user:password@host:port/vhost`, or `amqps:`; several of them, separated by commas, for the nodes of a cluster. */
+  /** `amqp://user:password@host:port/vhost`, or `amqps:` with the parameters `cacertfile`, `certfile` and `keyfile`; several of them, separated by commas, for the nodes of a cluster. */
   url: string;
   /** 0 to below 1, for the node to begin with and the jitter of reconnects. */
   random: () => number;
@@ -75,6 +76,7 @@ class RabbitmqBroker implements Broker {
   private readonly consumers = new Set<RabbitmqConsumer>();
   private readonly topology = createRememberedTopology();
   private closing = false;
+  private mayDeclare = true;
 
   constructor(options: RabbitmqOptions) {
     this.options = { ...defaults, ...options };
@@ -109,7 +111,7 @@ class RabbitmqBroker implements Broker {
 
   async declare(topology: Topology): Promise<void> {
     const connection = await this.consuming.ready(this.options.setupTimeoutMs);
-    await onOwnChannel(connection, (channel) => declareTopology(channel, topology));
+    await this.declareOn(connection, topology);
     this.topology.remember(topology);
     this.publisher.declared([deadLetterExchange, ...topology.exchanges.map(({ name }) => name)]);
   }
@@ -222,26 +224,41 @@ class RabbitmqBroker implements Broker {
   private async connect(purpose: string, node: URL): Promise<AmqpConnection> {
     const { connectionName, setupTimeoutMs, heartbeatSeconds } = this.options;
     const url = new URL(node);
+    for (const name of tlsParameters) url.searchParams.delete(name);
     if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(heartbeatSeconds));
     const connection_name = `${connectionName} ${purpose} (${hostname()}, pid ${process.pid})`;
     const connection = await connect(url.href, {
       ...{ timeout: setupTimeoutMs, noDelay: true, clientProperties: { connection_name } },
+      ...{ ...certificatesOf(node), rejectUnauthorized: true },
     });
     gatherWrites(streamOf(connection));
     return connection;
   }
 
   private async buildConsuming(connection: AmqpConnection): Promise<void> {
-    await onOwnChannel(connection, (channel) => declareTopology(channel, this.topology.durable()));
-    await onOwnChannel(connection, (channel) => declareTopology(channel, this.topology.temporary())).catch(() => undefined);
+    await this.declareOn(connection, this.topology.durable());
+    await this.declareOn(connection, this.topology.temporary()).catch(() => undefined);
     for (const consumer of this.consumers) {
       await consumer.attach(connection).catch(() => void consumer.restore());
     }
   }
 
+  /** Who may not declare (`npm run broker-users`) is content with what is there. Asked once: a refusal stays one. */
+  private async declareOn(connection: AmqpConnection, topology: Topology): Promise<void> {
+    if (this.mayDeclare) {
+      try {
+        return await onOwnChannel(connection, (channel) => declareTopology(channel, topology));
+      } catch (error) {
+        if ((error as { code?: number }).code !== ACCESS_REFUSED) throw error;
+        this.mayDeclare = false;
+      }
+    }
+    await onOwnChannel(connection, (channel) => findTopology(channel, topology));
+  }
+
   private async redeclare(): Promise<void> {
     const connection = await this.consuming.ready(this.options.setupTimeoutMs);
-    await onOwnChannel(connection, (channel) => declareTopology(channel, this.topology.all()));
+    await this.declareOn(connection, this.topology.all());
     this.publisher.declared([deadLetterExchange, ...this.topology.all().exchanges.map(({ name }) => name)]);
   }
 
@@ -297,7 +314,7 @@ function streamOf(connection: AmqpConnection): Writable | undefined {
 /** A refused connection to a name with several addresses has its reasons inside and no message of its own. */
 function describe(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(describe).join('; ');
-  return error instanceof Error ? error.message : String(error);
+  return certificateFault(error) ?? (error instanceof Error ? error.message : String(error));
 }
 
 function nodesOf(url: string): URL[] {
@@ -316,3 +333,4 @@ async function within(ms: number, work: Promise<unknown>): Promise<void> {
 }
 
 const closeTimeoutMs = 3_000;
+const ACCESS_REFUSED = 403;

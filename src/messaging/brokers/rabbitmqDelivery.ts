@@ -63,7 +63,13 @@ export class RabbitmqDelivery implements Delivery {
   async retry(delayMs: number): Promise<void> {
     if (!this.take()) return;
     const waitMs = Math.min(Math.max(0, Math.round(delayMs)), 2 ** 31);
-    await this.moveTo('', retryQueue(this.queue, waitMs), { [storyHeaders.attempt]: this.attempt + 1 }, String(waitMs));
+    // Not by the default exchange: a role that may publish there may publish into every queue.
+    await this.moveTo(
+      deadLetterExchange,
+      retryQueue(this.queue, waitMs),
+      { [storyHeaders.attempt]: this.attempt + 1 },
+      String(waitMs),
+    );
   }
 
   async deadLetter(reason: string): Promise<void> {

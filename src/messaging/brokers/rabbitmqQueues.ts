@@ -40,6 +40,29 @@ export function retryQueue(queue: string, delayMs: number): string {
   return `${queue}.retry.${tier?.name ?? retryTiers.length}`;
 }
 
+/**
+ * For a user who may declare nothing but queues of its own: makes sure that the rest is there. Rejects with a line that names what is
+ * not, and says who declares it.
+ */
+export async function findTopology(channel: AmqpChannel, { exchanges, queues, bindings }: Topology): Promise<void> {
+  const temporary = new Set(queues.filter(({ kind }) => kind === 'temporary').map(({ name }) => name));
+  for (const { name } of exchanges) await finding('Exchange', name, channel.checkExchange(name));
+  for (const queue of queues)
+    await (temporary.has(queue.name)
+      ? declareQueue(channel, queue)
+      : finding('Queue', queue.name, channel.checkQueue(queue.name)));
+  for (const { exchange, key, to } of bindings)
+    if ('queue' in to && temporary.has(to.queue)) await naming('Binding', key, channel.bindQueue(to.queue, exchange, key));
+}
+
+async function finding(what: string, name: string, found: Promise<unknown>): Promise<void> {
+  await found.catch((error: Error & { code?: number }) => {
+    if (error.code !== 404) throw error;
+    const advice = 'and this user may not declare it: run `npm run broker-users` with one who may';
+    throw Object.assign(new Error(`${what} "${name}" is not there, ${advice}.`, { cause: error }), { code: 404 });
+  });
+}
+
 async function declareQueue(channel: AmqpChannel, queue: QueueDeclaration): Promise<void> {
   const assert = (name: string, options: QueueOptions) => naming('Queue', name, channel.assertQueue(name, options));
   switch (queue.kind) {
@@ -80,7 +103,9 @@ async function declareQueue(channel: AmqpChannel, queue: QueueDeclaration): Prom
         arguments: { ...deadLetteringTo(deadLetterExchange, queue.name), 'x-delivery-limit': deliveryLimit },
       });
       for (const { name } of retryTiers) {
-        await assert(`${queue.name}.retry.${name}`, { durable: true, arguments: deadLetteringTo('', queue.name) });
+        const retry = `${queue.name}.retry.${name}`;
+        await assert(retry, { durable: true, arguments: deadLetteringTo('', queue.name) });
+        await naming('Binding', retry, channel.bindQueue(retry, deadLetterExchange, retry));
       }
   }
 }

@@ -3,11 +3,14 @@ import { z } from 'zod';
 
 import { decimalOf, type EventOf } from '../../contracts';
 import { withDeadline, type Logger } from '../../observability';
+import { mayBePlain } from '../../tls';
 import { type Channel, type Outcome, type Parcel } from './channel';
 
 export interface EmailOptions {
   /** `smtp://user:password@host:port`, or `smtps:`; without one the mail is written into the log, except in production. */
   smtpUrl?: string;
+  /** Hosts elsewhere that may be spoken to unencrypted; all others must offer STARTTLS, or be `smtps:`. */
+  plaintextHosts: readonly string[];
   from: string;
   timeoutMs: number;
   connectionsMax: number;
@@ -33,13 +36,14 @@ export function createEmailChannel(options: EmailOptions): Channel {
 const emailAddress = z.email().max(254);
 
 /** No file and no URL is ever read for the sake of a mail, and nobody is waited for longer than an attempt may last. */
-function openTransport(smtpUrl: string, { timeoutMs, connectionsMax }: EmailOptions): Transporter {
+function openTransport(smtpUrl: string, { timeoutMs, connectionsMax, plaintextHosts }: EmailOptions): Transporter {
   const { protocol, hostname, port, username, password } = new URL(smtpUrl);
   const secure = protocol === 'smtps:';
   return createTransport({
     host: hostname.replace(/^\[|\]$/g, ''),
     port: port ? Number(port) : secure ? 465 : 587,
     secure,
+    requireTLS: !mayBePlain(hostname, plaintextHosts),
     auth: username ? { user: decodeURIComponent(username), pass: decodeURIComponent(password) } : undefined,
     ...{ pool: true as const, maxConnections: connectionsMax, disableFileAccess: true, disableUrlAccess: true },
     ...{ connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, socketTimeout: timeoutMs, dnsTimeout: timeoutMs },
