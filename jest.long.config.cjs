@@ -11,6 +11,7 @@ module.exports = {
     '**/brokerRestart.test.ts',
     '**/simulation.test.ts',
     '**/fuzz.test.ts',
+    '**/probes.test.ts',
   ],
   testPathIgnorePatterns: ['/node_modules/'],
 };

@@ -68,14 +68,18 @@ const work: Record<RoleName, Work> = {
 /** Answers to the gateway's own questions come to a queue of its process. */
 const replyQueues = 'rpc\\.replies\\.[0-9a-f-]+';
 
+/** That there is news for its subscribers, it hears by another, which it binds to what it follows. */
+const pulseQueues = 'live\\.pulse\\.[0-9a-f-]+';
+const followed = [exchanges.orderEvents, exchanges.stockEvents];
+
 export function brokerPermissions(role: RoleName): BrokerPermissions {
   const { consumes, reads, publishes } = work[role];
-  const own = role === 'gateway' ? [replyQueues] : [];
+  const [own, bound, heard] = role === 'gateway' ? [[replyQueues, pulseQueues], [pulseQueues], followed] : [[], [], []];
   const settles = consumes.length > 0;
   return {
     configure: anyOf(own),
-    write: anyOf([...publishes, ...(settles ? [exchanges.deadLetters] : [])].map(escaped)),
-    read: anyOf([...own, ...[...consumes, ...consumes.map(deadQueue), ...reads].map(escaped)]),
+    write: anyOf([...bound, ...[...publishes, ...(settles ? [exchanges.deadLetters] : [])].map(escaped)]),
+    read: anyOf([...own, ...[...consumes, ...consumes.map(deadQueue), ...reads, ...heard].map(escaped)]),
     // A message of its queues goes to wait for its next try, or to the dead letters, and to those of no other role.
     topics: settles
       ? [{ exchange: exchanges.deadLetters, write: `^(${consumes.map(escaped).join('|')})(\\.retry\\.[0-9]+)?$` }]

@@ -52,5 +52,7 @@ export const tablePrivileges: Record<string, Partial<Record<DatabaseUser, Verbs>
   'notifications.delivery_attempts': { gateway: 'S', notifications: 'SI', operations: 'S' },
   'notifications.outbox': { notifications: 'SIUD', operations: 'S' },
 
+  'gateway.rate_levels': { gateway: 'SIUD' },
+
   'public._prisma_migrations': { gateway: 'S', orders: 'S', inventory: 'S', accounts: 'S', notifications: 'S', operations: 'S' },
 };
