@@ -34,6 +34,7 @@ export function aSubscriber(
 ): Subscriber {
   const closes: Subscriber['closes'] = [];
   let socket: WebSocket | undefined;
+  let isToBeCut = false;
   const client = createClient({
     url: `${url.replace('http', 'ws')}/graphql`,
     webSocketImpl: WebSocket,
@@ -41,12 +42,21 @@ export function aSubscriber(
     connectionParams: headers,
     ...options,
     on: {
-      opened: (opened) => (socket = opened as WebSocket),
+      opened: (opened) => {
+        socket = opened as WebSocket;
+        if (isToBeCut) cut();
+      },
       closed: (event) => closes.push(event as { code: number; reason: string }),
       ...options.on,
     },
   });
-  return { client, follow, closes, cut: () => socket?.terminate(), leave: async () => client.dispose() };
+  return { client, follow, closes, cut, leave: async () => client.dispose() };
+
+  /** What is not open yet is cut when it is. */
+  function cut() {
+    isToBeCut = socket === undefined;
+    socket?.terminate();
+  }
 
   function follow<T>(query: string, variables?: Record<string, unknown>): Heard<T> {
     const heard: Heard<T> = {
