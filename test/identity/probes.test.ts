@@ -62,7 +62,7 @@ beforeAll(async () => {
     deposit(input: { customerId: "${victim}", amount: 7777123, reference: "mark-of-the-victim" }) { __typename }
     held: createOrder(input: { customerId: "${victim}", items: [{ sku: "MUG", quantity: 3 }] }, waitFor: 10000) { ... on Order { id } }
     gone: createOrder(input: { customerId: "${victim}", items: [{ sku: "MUG", quantity: 3 }] }, waitFor: 10000) { ... on Order { id } }
-    told: subscribeToNotifications(input: { customerId: "${victim}", channel: EMAIL, address: "mark-of-the-victim@shop.example" }) {
+    told: subscribeToNotifications(input: { customerId: "${victim}", channel: EMAIL, target: "mark-of-the-victim@shop.example" }) {
       ... on NotificationSubscription { id }
       ... on ErrorResult { message }
     } }`);
@@ -96,7 +96,7 @@ function fieldsOf(type: GraphQLObjectType): GraphQLField<unknown, unknown>[] {
 }
 
 function valueOf(name: string, type: GraphQLInputType): fc.Arbitrary<unknown> {
-  if (isNonNullType(type)) return valueOf(name, type.ofType);
+  if (isNonNullType(type)) return presentValueOf(name, type.ofType);
   return fc.option(presentValueOf(name, type), { nil: undefined, freq: 3 });
 }
 
