@@ -56,7 +56,7 @@ describe('pages of orders', () => {
           expect(seen.filter((id) => placed.includes(id))).toEqual(sort === 'OLDEST_FIRST' ? placed : placed.reverse());
           expect(new Set(seen).size).toBe(seen.length);
         }),
-        { numRuns: 8 },
+        { numRuns: 5 },
       );
     },
   );
@@ -101,7 +101,7 @@ describe('pages of products', () => {
           expect(seen).toEqual(wanted.map(({ sku }) => sku));
         },
       ),
-      { numRuns: 6 },
+      { numRuns: 4 },
     );
   });
 
