@@ -6,6 +6,7 @@ import { grpcServices, readGrpcDetails } from '../../src/gateway';
 import { type Broker } from '../../src/messaging';
 import { connectRabbitmq } from '../../src/messaging/brokers/rabbitmq';
 import { aHouse, type House, type HouseOptions } from '../support/aHouse';
+import { aProduct, inventoryOn } from '../support/anOrder';
 import { testRabbitmqUrl } from '../support/brokers';
 import { eventually } from '../support/eventually';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
@@ -29,11 +30,8 @@ const MARK = 200;
     gateway = await start(['gateway']);
     orders = await start(['orders']);
     broker = await connectRabbitmq({ url: url!, random });
-    const input = '{ sku: "B-1", name: "Busy", price: 500, onHand: 100000 }';
-    const added = await gateway.ask<{ createProduct: { id: number } }>(
-      `mutation { createProduct(input: ${input}) { ... on Product { id } } }`,
-    );
-    productId = added.createProduct.id;
+    // Past the gateway, which has an inventory role write products.
+    productId = await aProduct(inventoryOn(testDatabase.database), 100_000);
   });
   afterAll(async () => {
     await Promise.all(houses.map((house) => house.stop()));

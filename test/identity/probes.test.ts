@@ -204,7 +204,7 @@ async function thingsOfTheVictim() {
   return { orders, account, subscriptions };
 }
 
-it(`strangers: ${probes / 2} probes hear nothing of another customer, and change nothing of it (S2.19)`, async () => {
+it(`strangers: ${probes / 2} probes hear nothing of another customer, and change nothing of it (S2.21)`, async () => {
   const before = await thingsOfTheVictim();
   const { faults, outcomes } = await attack(['query', 'mutation'], ['anonymous', 'stranger'], probes / 2);
   expect(faults).toEqual([]);
