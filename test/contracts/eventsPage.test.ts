@@ -6,6 +6,7 @@ import {
   cancellationCode,
   declineCode,
   events,
+  productDesk,
   rejectionCode,
   routes,
   rpcs,
@@ -46,7 +47,9 @@ describe('the queues', () => {
     const { roles, answers } = await readConsumers();
     expect(Object.fromEntries(rows.map(({ name, by }) => [name, by]))).toEqual(roles);
     const told = questionRows.map(([queue, role]) => [inTicks(queue!)[0]!, role!]);
-    expect(Object.fromEntries(told)).toEqual(answers);
+    // What processes of one release ask of one another is nobody else's contract.
+    const published = Object.entries(answers).filter(([queue]) => queue !== productDesk.queue);
+    expect(Object.fromEntries(told)).toEqual(Object.fromEntries(published));
   });
 
   /** `exchange` / `key`, `key`; a fanout has no key, and the default exchange no binding. */
