@@ -16,7 +16,7 @@ import { eventually } from '../support/eventually';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
 const random = () => randomInt(2 ** 32) / 2 ** 32;
-const ways = process.env.HOLDFAST_TESTS === 'long' ? ['gracefully', 'by kill -9'] : ['by kill -9'];
+const ways = ['gracefully', 'by kill -9'];
 
 /** A node of its own, because this suite restarts it; where there is no server, globalSetup has said so. */
 (findRabbitmqServer() === undefined ? describe.skip : describe)('roles on a RabbitMQ that is restarted', () => {
