@@ -1,5 +1,5 @@
 /**
- * The suites that take minutes each: a RabbitMQ of three nodes, a broker that restarts under load; and whole doses where `npm test`
+ * The suites that take long: a RabbitMQ of three nodes, a broker that restarts under load, the terminal; and whole doses where `npm test`
  * takes a part: a kill at every failpoint instead of at every tenth, more simulated seeds, payloads and probes.
  */
 process.env.HOLDFAST_TESTS = 'long';

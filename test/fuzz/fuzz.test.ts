@@ -74,7 +74,7 @@ describe('the gateway', () => {
     expect(faults).toEqual([]);
   });
 
-  it('every answer to 500 valid, mutated and hostile requests is in order', async () => {
+  it('every answer to 250 valid, mutated and hostile requests is in order', async () => {
     const place = { url: `${house.url}/graphql`, healthUrl: `${house.url}/health/live` };
     const login = await house.as({ role: 'operator', name: 'fuzz' });
     const outcome = await attackGraphql({
@@ -82,13 +82,13 @@ describe('the gateway', () => {
       ...login,
       schema,
       seed: 1,
-      requests: 500,
+      requests: 250,
       concurrency: 4,
       known,
       ...quietly,
     });
     expect(outcome.violations).toEqual([]);
-    expect(outcome.kinds.valid.accepted).toBeGreaterThan(75);
+    expect(outcome.kinds.valid.accepted).toBeGreaterThan(30);
     expect(outcome.silenceMs).toBeLessThan(5_000);
     expect(await brokenPromises(house)).toEqual([]);
   });
@@ -119,7 +119,7 @@ it('every queue that anybody works at is attacked, and every queue of questions'
 });
 
 const url = testRabbitmqUrl();
-const dose = process.env.HOLDFAST_TESTS === 'long' ? 200 : 60;
+const dose = process.env.HOLDFAST_TESTS === 'long' ? 200 : 40;
 
 (url ? describe : describe.skip)('AMQP', () => {
   let house: House;

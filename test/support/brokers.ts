@@ -34,7 +34,7 @@ export const rabbitmqMissing =
 
 /** The RabbitMQ that globalSetup found, in the virtual host of the test file that asks where it is our own node; undefined when there is none. */
 export function testRabbitmqUrl(): string | undefined {
-  const file = basename(expect.getState().testPath!, '.test.ts');
+  const file = basename(expect.getState().testPath!).replace(/(\.long)?\.test\.ts$/, '');
   if (!filesOnRabbitmq.includes(file)) throw new Error(`No virtual host for ${file}: add it to filesOnRabbitmq.`);
   const base = process.env.HOLDFAST_TEST_RABBITMQ_URL;
   if (!base) return undefined;
