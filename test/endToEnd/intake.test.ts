@@ -39,15 +39,15 @@ const MARK = 200;
     await testDatabase.drop();
   });
 
-  const start = async (roles: HouseOptions['roles']) => {
-    const config = { BACKLOG_MAX: String(MARK) };
+  const start = async (roles: HouseOptions['roles'], mark = MARK) => {
+    const config = { BACKLOG_MAX: String(mark) };
     const house = await aHouse({ roles, broker: await connectRabbitmq({ url: url!, random }), testDatabase, config });
     houses.push(house);
     return house;
   };
   const anOrder = () => ({ customerId: 'CUST-b', items: [{ productId, quantity: 1 }], idempotencyKey: `busy-${++asked}` });
-  const place = async (count: number) => {
-    const { createOrders } = await gateway.ask<{ createOrders: { id?: string; code?: string; retryAfterSeconds?: number }[] }>(
+  const place = async (count: number, at = gateway) => {
+    const { createOrders } = await at.ask<{ createOrders: { id?: string; code?: string; retryAfterSeconds?: number }[] }>(
       `mutation ($inputs: [CreateOrderInput!]!) { createOrders(inputs: $inputs) {
         ... on Order { id } ... on ErrorResult { code } ... on BusyError { retryAfterSeconds } } }`,
       { inputs: Array.from({ length: count }, anOrder) },
@@ -71,10 +71,13 @@ const MARK = 200;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     expect(busy).toEqual({ code: 'BUSY', retryAfterSeconds: 5 });
-    // What a second can bring is taken beyond the mark, since the intake looks once in it.
+    // An event that is published and not yet removed counts twice; and what a second can bring is taken beyond the mark, since the
+    // intake looks once in it.
+    expect(await stored()).toBeGreaterThan(MARK * 0.8);
+    expect(await stored()).toBeLessThan(MARK * 5);
+    // So that whoever looks finds too many, wherever the events are.
+    await place(100, await start(['gateway'], MARK * 10));
     const taken = await stored();
-    expect(taken).toBeGreaterThanOrEqual(MARK);
-    expect(taken).toBeLessThan(MARK * 5);
     await refusesEverywhere();
     await holdsMessages();
     expect(await stored()).toBe(taken);
