@@ -11,9 +11,8 @@ type PlacedBefore = Extract<CreateOrderResult, { type: 'placed' | 'key-conflict'
 
 /**
  * The results, each in its place; but where a wish is refused whose key has placed an order before, what that key answers. What is
- * wrong with the wish now was right when it came first: a product was renamed or taken off sale since, a limit was lowered, or no orders
- * are taken this moment. The same
- * wish gets its order, another is told whose key it is. Only what is refused is looked up.
+ * wrong with the wish now was right when it came first: a product was renamed or taken off sale since, a limit was lowered, or no
+ * orders are taken this moment. The same wish gets its order, another is told whose key it is. Only what is refused is looked up.
  */
 export async function orPlacedBefore<Result extends { type: string }>(
   on: Transaction,
