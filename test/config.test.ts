@@ -1,5 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseEnv } from 'node:util';
 
 import { isLimit, limitsTable, settingsThatLimit, withLimitsTable } from '../scripts/limitsTable';
 import { configTable, envExample, withConfigTable } from '../scripts/writeEnvExample';
@@ -57,6 +60,30 @@ it('.env.example and the table of the README are made from the schema: npm run e
   expect(read('.env.example')).toBe(envExample());
   expect(read('README.md')).toBe(withConfigTable(read('README.md')));
   expect(read('README.md')).toContain(configTable());
+});
+
+describe('a file for an environment (S2.19)', () => {
+  it('.env.example copied as it is changes nothing', () => {
+    expect(readConfig(parseEnv(read('.env.example')) as Record<string, string>)).toEqual(readConfig({}));
+  });
+
+  it('is read where it is named, and what the environment says stays', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'holdfast-environment-'));
+    const file = join(folder, '.env.staging');
+    writeFileSync(
+      file,
+      read('.env.example')
+        .replace(/^PORT=.*$/m, 'PORT=of staging')
+        .replace(/^CURRENCY=.*$/m, 'CURRENCY=kronor'),
+    );
+    const program = [join(__dirname, 'support', 'runTypeScript.cjs'), join(__dirname, '..', 'src', 'main.ts')];
+    const { PATH, HOME } = process.env;
+    const env = { PATH, HOME, CURRENCY: 'SEK' };
+    const { status, stderr } = spawnSync(process.execPath, [`--env-file=${file}`, ...program], { env, encoding: 'utf8' });
+    rmSync(folder, { recursive: true });
+    expect({ status, stderr }).toEqual({ status: 64, stderr: expect.stringContaining('PORT: ') as string });
+    expect(stderr).not.toContain('CURRENCY');
+  });
 });
 
 it('docs/limits.md has every limit in one table, made from the schema: npm run env', () => {
