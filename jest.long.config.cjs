@@ -1,10 +1,18 @@
 /**
  * The suites that take long: a RabbitMQ of three nodes, a broker that restarts under load, the terminal; and whole doses where `npm test`
- * takes a part: a kill at every failpoint instead of at every tenth, more simulated seeds, payloads and probes.
+ * takes a part: a kill at every failpoint instead of at every tenth, both ways to end a broker, more simulated seeds,
+ * payloads and probes.
  */
 process.env.HOLDFAST_TESTS = 'long';
 module.exports = {
   ...require('./jest.config.cjs'),
-  testMatch: ['**/*.long.test.ts', '**/killPoints.test.ts', '**/simulation.test.ts', '**/fuzz.test.ts', '**/probes.test.ts'],
+  testMatch: [
+    '**/*.long.test.ts',
+    '**/killPoints.test.ts',
+    '**/brokers/rabbitmq.test.ts',
+    '**/simulation.test.ts',
+    '**/fuzz.test.ts',
+    '**/probes.test.ts',
+  ],
   testPathIgnorePatterns: ['/node_modules/'],
 };

@@ -118,7 +118,7 @@ describe('against a Holdfast of its own', () => {
   it('goes on through a kill -9 of Holdfast, and loses nothing', async () => {
     const run = startProgram(
       'scripts/simulate.ts',
-      ['--orders', '800', '--concurrency', '8', '--paid', '0', '--json'],
+      ['--orders', '500', '--concurrency', '8', '--paid', '0', '--json'],
       holdfast.environment,
     );
     const before = await database.order.count();
@@ -128,7 +128,7 @@ describe('against a Holdfast of its own', () => {
     const { code, stdout, stderr } = await run.ended;
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const result = resultOf(stdout);
-    expect(result).toMatchObject({ verdict: 'PASS', accepted: 800, confirmed: 800 });
+    expect(result).toMatchObject({ verdict: 'PASS', accepted: 500, confirmed: 500 });
     expect(result.retries).toBeGreaterThan(0);
   });
 
