@@ -140,36 +140,40 @@ const struckHere = failpoints.filter(
   beforeAll(async () => (testDatabase = await createTestDatabase()));
   afterAll(() => testDatabase.drop());
 
-  it(`a process dies at every ${isLong ? 'point' : 'tenth point'}, and no order is lost, doubled, oversold, unpaid or stuck (F1, F2, F9, S3.7)`, async () => {
-    const { database } = testDatabase;
-    const environment = { DATABASE_URL: testDatabase.url, RABBITMQ_URL: url! };
-    const productId = await aProduct(inventoryOn(database), 100_000);
-    const survivor = start(environment);
-    const clients = startClients(database, productId);
-    const busy = [clients.talkTo(survivor), clients.leaveBehind()];
-    await accountsOn(database).deposit({ customerId: 'CUST-kill', amount: 100_000_000_000, reference: 'all' });
-    const points = struckHere.map((point) => point.name).filter((_name, index) => isLong || index % 10 === 0);
-    const wanted = points.length;
-    const deaths: [FailpointName, string | null | undefined][] = [];
+  it(
+    `a process dies at every ${isLong ? 'point' : 'tenth point'}, and no order is lost, doubled, oversold, unpaid or stuck (F1, F2, F9, S3.7)`,
+    async () => {
+      const { database } = testDatabase;
+      const environment = { DATABASE_URL: testDatabase.url, RABBITMQ_URL: url! };
+      const productId = await aProduct(inventoryOn(database), 100_000);
+      const survivor = start(environment);
+      const clients = startClients(database, productId);
+      const busy = [clients.talkTo(survivor), clients.leaveBehind()];
+      await accountsOn(database).deposit({ customerId: 'CUST-kill', amount: 100_000_000_000, reference: 'all' });
+      const points = struckHere.map((point) => point.name).filter((_name, index) => isLong || index % 10 === 0);
+      const wanted = points.length;
+      const deaths: [FailpointName, string | null | undefined][] = [];
 
-    // The survivor plays every role: what a victim leaves undone has someone to do it.
-    const strikeInTurn = async () => {
-      for (let point = points.shift(); point !== undefined; point = points.shift()) {
-        const victim = start({ ...environment, FAIL: `${point}:1:kill9` }, '--roles', roleOf(point));
-        if (roleOf(point) === 'gateway') void clients.talkTo(victim);
-        deaths.push([point, await within(victim.endedBy, 40_000)]);
-        expect(victim.complaints()).toContain(`failpoint ${point} fires: kill9`);
-      }
-    };
-    await survivor.url();
-    await Promise.all([strikeInTurn(), strikeInTurn(), strikeInTurn()]).finally(() => clients.stop());
-    await Promise.all(busy);
-    expect(deaths).toHaveLength(wanted);
-    expect(deaths.filter(([, signal]) => signal !== 'SIGKILL')).toEqual([]);
-    await untilAllHolds(database, clients.acknowledged);
-    expect(clients.acknowledged.length).toBeGreaterThan(50);
-    expect(await survivor.end('SIGTERM')).toBe(0);
-  }, atMostMs);
+      // The survivor plays every role: what a victim leaves undone has someone to do it.
+      const strikeInTurn = async () => {
+        for (let point = points.shift(); point !== undefined; point = points.shift()) {
+          const victim = start({ ...environment, FAIL: `${point}:1:kill9` }, '--roles', roleOf(point));
+          if (roleOf(point) === 'gateway') void clients.talkTo(victim);
+          deaths.push([point, await within(victim.endedBy, 40_000)]);
+          expect(victim.complaints()).toContain(`failpoint ${point} fires: kill9`);
+        }
+      };
+      await survivor.url();
+      await Promise.all([strikeInTurn(), strikeInTurn(), strikeInTurn()]).finally(() => clients.stop());
+      await Promise.all(busy);
+      expect(deaths).toHaveLength(wanted);
+      expect(deaths.filter(([, signal]) => signal !== 'SIGKILL')).toEqual([]);
+      await untilAllHolds(database, clients.acknowledged);
+      expect(clients.acknowledged.length).toBeGreaterThan(50);
+      expect(await survivor.end('SIGTERM')).toBe(0);
+    },
+    atMostMs,
+  );
 });
 
 it('embedded: the whole process dies at a point and starts again on the same folder, with everything it acknowledged', async () => {
