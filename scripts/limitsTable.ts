@@ -55,7 +55,7 @@ const told: Record<string, string> = {
   GRAPHQL_DEPTH_MAX: badInput,
   GRAPHQL_ALIASES_MAX: badInput,
   GRAPHQL_TOKENS_MAX: '400 `GRAPHQL_PARSE_FAILED`',
-  REQUEST_TIMEOUT_SECONDS: '503 `SERVICE_UNAVAILABLE`',
+  REQUEST_TIMEOUT_SECONDS: '503 `SERVICE_UNAVAILABLE`, gRPC `DEADLINE_EXCEEDED`',
   HEADERS_TIMEOUT_SECONDS: '408, and the connection is closed',
   RECEIVE_TIMEOUT_SECONDS: '408, and the connection is closed',
   KEEP_ALIVE_SECONDS: 'the connection is closed',

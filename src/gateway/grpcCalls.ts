@@ -14,9 +14,12 @@ import { admit, type Admission } from './admission';
 import { statusOf } from './grpcErrors';
 import { factsOf } from './requestFacts';
 import { requestIdOf } from './requestIds';
+import { lateMessage } from './respond';
 
 export interface GrpcServing extends Admission {
   log: Logger;
+  /** How long the answer to a unary call may take, whatever its client says. */
+  answerLimitMs: number;
   /** The calls that are not answered yet. */
   underWay: Set<unknown>;
   /** Aborted when the server is about to stop. */
@@ -29,13 +32,13 @@ export function serveMethod(method: GrpcMethod, serving: GrpcServing) {
 }
 
 function serveUnary(method: GrpcMethod & { kind: 'unary' }, serving: GrpcServing): handleUnaryCall<unknown, object> {
-  const { log, underWay } = serving;
+  const { log, answerLimitMs, underWay } = serving;
   return (call, callback) => {
     const requestId = welcome(call);
-    const { signal, release } = signalOf(call, { marginMs: DEADLINE_MARGIN_MS });
+    const { signal, release } = signalOf(call, { marginMs: DEADLINE_MARGIN_MS, answerLimitMs });
     underWay.add(call);
-    requestOf(method, call, { requestId, signal, serving })
-      .then((request) => method.answer(request))
+    const answering = requestOf(method, call, { requestId, signal, serving }).then((request) => method.answer(request));
+    inTime(answering, answerLimitMs)
       .then(
         (answer) => callback(null, answer),
         (error: unknown) => callback(statusOf(error, requestId, log)),
@@ -45,6 +48,18 @@ function serveUnary(method: GrpcMethod & { kind: 'unary' }, serving: GrpcServing
         underWay.delete(call);
       });
   };
+}
+
+/** Whoever gave no deadline does not wait for ever. The work goes on, and may succeed. */
+function inTime<Answer>(answering: Promise<Answer>, limitMs: number): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(tooLate(limitMs)), limitMs);
+    void answering.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+function tooLate(limitMs: number): GrpcRefusal {
+  return new GrpcRefusal('DEADLINE_EXCEEDED', 'SERVICE_UNAVAILABLE', lateMessage(limitMs), { retryAfterSeconds: 1 });
 }
 
 /** Before a deadline passes, whoever waits for something is called off, so that the client is still told how things stand. */
@@ -127,11 +142,17 @@ function asHttp({ metadata }: Call): { headers: Record<string, string | undefine
   return { headers: { ...headers, 'x-forwarded-for': metadata.get('x-forwarded-for').join(',') } };
 }
 
-/** Aborted when the client cancels or its deadline passes, or `marginMs` before that. */
-function signalOf(call: Call, { marginMs, also }: { marginMs?: number; also?: AbortSignal }) {
+interface Ends {
+  marginMs?: number;
+  answerLimitMs?: number;
+  also?: AbortSignal;
+}
+
+/** Aborted when the client cancels or its deadline passes, or our own limit, or `marginMs` before that. */
+function signalOf(call: Call, { marginMs, answerLimitMs = Infinity, also }: Ends) {
   const over = new AbortController();
   call.on('cancelled', () => over.abort());
-  const leftMs = Number(call.getDeadline()) - Date.now() - (marginMs ?? 0);
+  const leftMs = Math.min(Number(call.getDeadline()) - Date.now(), answerLimitMs) - (marginMs ?? 0);
   const isLimited = marginMs !== undefined && leftMs < LONGEST_TIMER_MS;
   const timer = isLimited ? setTimeout(() => over.abort(), Math.max(0, leftMs)) : undefined;
   const signal = also ? AbortSignal.any([over.signal, also]) : over.signal;

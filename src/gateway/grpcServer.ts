@@ -30,6 +30,8 @@ export interface GrpcServerOptions extends Admission {
   messageLimitBytes: number;
   health: Health;
   log: Logger;
+  /** How long the answer to a unary call may take. */
+  answerLimitMs: number;
   /** How long `close` waits for calls that are under way. */
   closeLimitMs: number;
 }

@@ -97,6 +97,7 @@ function grpcDoor({ orders, inventory, config, health, log }: House, admission: 
     tls: serverCertificates(config),
     ...{ port: config.GRPC_PORT, host: config.HOST, messageLimitBytes: config.BODY_LIMIT_KIB * 1024 },
     ...{ ...admission, health, log, closeLimitMs: config.DRAIN_SECONDS * 1000 },
+    answerLimitMs: config.REQUEST_TIMEOUT_SECONDS * 1000,
   });
 }
 

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 
 import { orderStatus } from '../../src/contracts';
 import { grpcServices, readGrpcDetails, startGrpcServer } from '../../src/gateway';
-import { type GrpcMethod } from '../../src/grpc';
+import { type GrpcMethod, type GrpcRequest } from '../../src/grpc';
 import { identitySettings, signToken } from '../../src/identity';
 import { runProgram } from '../scripts/program';
 import { aHouse, type House } from '../support/aHouse';
@@ -336,6 +336,24 @@ describe('refuses with the status of gRPC and the field, with nothing written', 
     expect((await place()).error).toBeUndefined();
   });
 
+  it('a call without a deadline that is never answered: DEADLINE_EXCEEDED at our own limit, and the next call is served', async () => {
+    const [never, atOnce] = [new Promise<never>(() => undefined), Promise.resolve({ id: 'ORD-1' })];
+    const answer = ({ message: { orderId } }: GrpcRequest<{ orderId: string }>) => (orderId === 'ORD-slow' ? never : atOnce);
+    const slow: GrpcMethod = { service: 'holdfast.v1.Orders', name: 'GetOrder', access: 'anyone', kind: 'unary', answer };
+    const server = await aServer([slow], { answerLimitMs: 300 });
+    const client = clientOf('holdfast.v1.Orders', server.target);
+    const { error } = await call(client, 'GetOrder', { orderId: 'ORD-slow' }, {}, Infinity);
+    expect(codes[error!.code]).toBe('DEADLINE_EXCEEDED');
+    expect(error!.details).toMatch(/^There is no answer after 0.3 s/);
+    expect(detailsOf(error!)).toMatchObject({
+      ErrorInfo: { reason: 'SERVICE_UNAVAILABLE' },
+      RetryInfo: { retryDelay: { seconds: 1 } },
+    });
+    expect((await call<Order>(client, 'GetOrder', { orderId: 'ORD-1' })).value!.id).toBe('ORD-1');
+    client.close();
+    await server.close();
+  });
+
   it('a fault of ours is masked, with the request id to quote', async () => {
     const faulty = async () => Promise.reject(new Error('secret words'));
     const server = await aServer([
@@ -352,9 +370,9 @@ describe('refuses with the status of gRPC and the field, with nothing written', 
 });
 
 /** A door alone, without a house behind it. */
-function aServer(methods: GrpcMethod[], port = 0) {
+function aServer(methods: GrpcMethod[], { port = 0, answerLimitMs = 30_000 } = {}) {
   const { health, identity, log } = house.ground;
-  const limits = { messageLimitBytes: 1_024, closeLimitMs: 1_000 };
+  const limits = { messageLimitBytes: 1_024, closeLimitMs: 1_000, answerLimitMs };
   return startGrpcServer({ methods, port, host: '127.0.0.1', health, identity, log, ...limits });
 }
 
@@ -415,7 +433,7 @@ it('grpc.health.v1 tells whether it serves, service by service', async () => {
 
 it('a port that is taken is named, with the setting to change', async () => {
   const port = Number(house.grpcTarget!.split(':')[1]);
-  await expect(aServer([], port)).rejects.toThrow(
+  await expect(aServer([], { port })).rejects.toThrow(
     `Port ${port} on 127.0.0.1 is in use: stop the program that holds it, or set GRPC_PORT`,
   );
 });
