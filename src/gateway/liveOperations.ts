@@ -71,11 +71,9 @@ function factsToLog({ requestId, correlationId }: RequestContext, { path }: Grap
 
 /** What the caller is told of an error, in the words that HTTP has for it. */
 function formatted(error: GraphQLError, { requestId }: RequestContext, production: boolean): GraphQLError {
-  const { message, extensions, locations, path } = errorFormatter(requestId)(error.toJSON(), error);
-  // As Apollo has it, which does not give the schema away by its suggestions either.
-  const shown = production ? message.replace(/ ?Did you mean .+\?$/s, '') : message;
-  return Object.assign(new GraphQLError(shown, { extensions }), {
-    toJSON: () => ({ message: shown, ...(locations && { locations }), ...(path && { path }), extensions }),
+  const { message, extensions, locations, path } = errorFormatter(requestId, { production })(error.toJSON(), error);
+  return Object.assign(new GraphQLError(message, { extensions }), {
+    toJSON: () => ({ message, ...(locations && { locations }), ...(path && { path }), extensions }),
   });
 }
 
