@@ -43,7 +43,7 @@ const told: Record<string, string> = {
   RATE_CUSTOMER_PER_MINUTE: rateLimited,
   RATE_ADDRESS_PER_MINUTE: rateLimited,
   BACKLOG_MAX: '`BUSY`: `BusyError`, 503, gRPC `UNAVAILABLE`; messages wait',
-  LIVE_CONNECTIONS_MAX: 'the upgrade is answered with 503',
+  LIVE_CONNECTIONS_MAX: 'one that has not said who it is gives its place up; where all have, the upgrade is answered with 503',
   LIVE_CONNECTIONS_PER_CUSTOMER_MAX: 'closed with 1008',
   LIVE_SUBSCRIPTIONS_MAX: '`BAD_USER_INPUT` for that subscription',
   LIVE_INIT_TIMEOUT_SECONDS: 'closed with 4408',

@@ -11,6 +11,7 @@ import { createOperations } from './liveOperations';
 import { RateLimited } from './rateLimits';
 import { type Connection, type LiveContext, type LiveOptions, type Params } from './liveOptions';
 
+import { createUnnamed, type Unnamed } from './liveUnnamed';
 /** GraphQL subscriptions over WebSocket, in the protocol `graphql-transport-ws`. */
 export interface LiveDoor {
   /** Takes over a connection of HTTP. */
@@ -30,7 +31,8 @@ export const closeCodes = { goingAway: 1001, tooMuch: 1008, tryAgainLater: 1013,
 export function createLiveDoor(options: LiveOptions): LiveDoor {
   const { log, metrics, connectionsMax, messageLimitBytes, closeLimitMs = 2_000 } = options;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: messageLimitBytes, handleProtocols });
-  const graphql = serverOf(options);
+  const unnamed = createUnnamed();
+  const graphql = serverOf(options, unnamed);
   let closing: Promise<void> | undefined;
   sockets.on('wsClientError', (error, socket) => {
     log.debug({ err: error }, 'A connection could not become a WebSocket.');
@@ -42,11 +44,15 @@ export function createLiveDoor(options: LiveOptions): LiveDoor {
       // Without a listener the loss of a connection that is refused would end the process.
       socket.on('error', () => undefined);
       if (closing) return refuse(socket, '503 Service Unavailable', 'This server is stopping: connect to another.');
-      if (sockets.clients.size >= connectionsMax) {
+      if (sockets.clients.size >= connectionsMax && unnamed.isEmpty()) {
         metrics.liveConnectionsEnded.inc({ why: 'refused' });
         return refuse(socket, '503 Service Unavailable', 'This server has as many connections as it takes: try again later.');
       }
-      sockets.handleUpgrade(request, socket, head, (connection) => serve(graphql, connection, request, options));
+      sockets.handleUpgrade(request, socket, head, (connection) => {
+        if (sockets.clients.size > connectionsMax) unnamed.cutOne();
+        unnamed.add(connection, options.addressOf?.(request, request.socket.remoteAddress));
+        serve(graphql, connection, request, options);
+      });
     },
     close: () => (closing ??= closeAll(sockets, closeLimitMs)),
   };
@@ -65,7 +71,7 @@ async function closeAll(sockets: WebSocketServer, limitMs: number): Promise<void
   sockets.close();
 }
 
-function serverOf(options: LiveOptions): Server<Connection> {
+function serverOf(options: LiveOptions, unnamed: Unnamed): Server<Connection> {
   const { log, metrics, initTimeoutMs } = options;
   const customers = createCount(options.connectionsPerCustomerMax);
   return makeServer<Params, Connection>({
@@ -79,6 +85,7 @@ function serverOf(options: LiveOptions): Server<Connection> {
         if (extra.socket.readyState !== extra.socket.OPEN) return false;
         if (customers.add(caller)) {
           extra.caller = caller;
+          unnamed.remove(extra.socket);
           extra.tokenTimer = closeAt(caller.until, extra.socket);
         } else extra.socket.close(closeCodes.tooMuch, 'This customer has as many connections as it may have.');
       } catch (error) {
