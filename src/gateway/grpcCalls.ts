@@ -139,7 +139,7 @@ function asHttp({ metadata }: Call): { headers: Record<string, string | undefine
   const names = ['authorization', 'x-request-id', 'x-correlation-id', 'idempotency-key'];
   const headers = Object.fromEntries(names.map((name) => [name, metadata.get(name)[0]?.toString()]));
   // Each proxy may have added a line of its own, and the last is the one that counts.
-  return { headers: { ...headers, 'x-forwarded-for': metadata.get('x-forwarded-for').join(',') } };
+  return { headers: { ...headers, 'x-forwarded-for': metadata.get('x-forwarded-for').join(',') || undefined } };
 }
 
 interface Ends {
