@@ -105,7 +105,7 @@ export const configSchema = z.object({
     'How long the answer to an HTTP request or to a gRPC call may take; what was asked for may still be done after that.',
   ),
   HEADERS_TIMEOUT_SECONDS: count(10, 1, 600).describe('How long the headers of an HTTP request may take to arrive.'),
-  RECEIVE_TIMEOUT_SECONDS: count(15, 1, 600).describe('How long the whole of an HTTP request may take to arrive.'),
+  RECEIVE_TIMEOUT_SECONDS: count(15, 1, 600).describe('How long the whole of an HTTP request or a gRPC call may take to arrive.'),
   KEEP_ALIVE_SECONDS: count(65, 1, 600).describe(
     'How long an idle HTTP connection stays open: longer than at the load balancer before it.',
   ),

@@ -8,9 +8,10 @@ import {
 } from '@grpc/grpc-js';
 
 import { GrpcRefusal, type GrpcMethod, type GrpcRequest } from '../grpc';
-import { demand, TokenRefused } from '../identity';
+import { demand, TokenRefused, type Caller } from '../identity';
 import { type Logger } from '../observability';
 import { admit, type Admission } from './admission';
+import { type CustomerCount } from './customerCount';
 import { statusOf } from './grpcErrors';
 import { factsOf } from './requestFacts';
 import { requestIdOf } from './requestIds';
@@ -20,6 +21,8 @@ export interface GrpcServing extends Admission {
   log: Logger;
   /** How long the answer to a unary call may take, whatever its client says. */
   answerLimitMs: number;
+  /** The streams of each customer. */
+  streams: CustomerCount;
   /** The calls that are not answered yet. */
   underWay: Set<unknown>;
   /** Aborted when the server is about to stop. */
@@ -66,16 +69,20 @@ function tooLate(limitMs: number): GrpcRefusal {
 const DEADLINE_MARGIN_MS = 100;
 
 function serveStream(method: GrpcMethod & { kind: 'stream' }, serving: GrpcServing): handleServerStreamingCall<unknown, object> {
-  const { log, underWay, stopping } = serving;
+  const { log, streams, underWay, stopping } = serving;
   return (call) => {
     const requestId = welcome(call);
     const tokenOver = new AbortController();
     const { signal, release } = signalOf(call, { also: AbortSignal.any([stopping, tokenOver.signal]) });
     let tokenTimer: NodeJS.Timeout | undefined;
+    let counted: Caller | undefined;
     underWay.add(call);
     const send = async () => {
       const request = await requestOf(method, call, { requestId, signal, serving });
-      tokenTimer = abortAt(request.context.caller?.until, tokenOver);
+      const { caller } = request.context;
+      if (!streams.add(caller)) throw tooManyStreams();
+      counted = caller;
+      tokenTimer = abortAt(caller?.until, tokenOver);
       for await (const answer of method.answers(request)) {
         if (signal.aborted) break;
         // One message waits for the client at most: the next is made when this one has gone.
@@ -93,9 +100,15 @@ function serveStream(method: GrpcMethod & { kind: 'stream' }, serving: GrpcServi
       .finally(() => {
         release();
         clearTimeout(tokenTimer);
+        streams.remove(counted);
         underWay.delete(call);
       });
   };
+}
+
+function tooManyStreams(): GrpcRefusal {
+  const message = 'This customer watches as many orders as it may here: end another watch first.';
+  return new GrpcRefusal('RESOURCE_EXHAUSTED', 'BAD_USER_INPUT', message);
 }
 
 /** A token ends what goes on for long under it; undefined ends nothing. */

@@ -6,12 +6,13 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { AccessDenied, type Caller } from '../identity';
 import { type Logger, Unavailable } from '../observability';
 import { admit } from './admission';
+import { createCustomerCount } from './customerCount';
 import { type Upgrade } from './httpServer';
 import { createOperations } from './liveOperations';
 import { RateLimited } from './rateLimits';
 import { type Connection, type LiveContext, type LiveOptions, type Params } from './liveOptions';
-
 import { createUnnamed, type Unnamed } from './liveUnnamed';
+
 /** GraphQL subscriptions over WebSocket, in the protocol `graphql-transport-ws`. */
 export interface LiveDoor {
   /** Takes over a connection of HTTP. */
@@ -73,7 +74,7 @@ async function closeAll(sockets: WebSocketServer, limitMs: number): Promise<void
 
 function serverOf(options: LiveOptions, unnamed: Unnamed): Server<Connection> {
   const { log, metrics, initTimeoutMs } = options;
-  const customers = createCount(options.connectionsPerCustomerMax);
+  const customers = createCustomerCount(options.connectionsPerCustomerMax);
   return makeServer<Params, Connection>({
     connectionInitWaitTimeout: initTimeoutMs,
     ...createOperations(options),
@@ -84,8 +85,8 @@ function serverOf(options: LiveOptions, unnamed: Unnamed): Server<Connection> {
         // Whoever has left meanwhile would be counted for ever.
         if (extra.socket.readyState !== extra.socket.OPEN) return false;
         if (customers.add(caller)) {
-          extra.caller = caller;
           unnamed.remove(extra.socket);
+          extra.caller = caller;
           extra.tokenTimer = closeAt(caller.until, extra.socket);
         } else extra.socket.close(closeCodes.tooMuch, 'This customer has as many connections as it may have.');
       } catch (error) {
@@ -140,26 +141,6 @@ function closeAt(timeMs: number | undefined, socket: WebSocket): NodeJS.Timeout 
 }
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
-/** Connections by customer. Those who run the shop are not counted: a program of the house connects for many. */
-function createCount(max: number) {
-  const open = new Map<string, number>();
-  return {
-    add(caller: Caller): boolean {
-      if (caller.role !== 'customer') return true;
-      const count = (open.get(caller.customerId) ?? 0) + 1;
-      if (count > max) return false;
-      open.set(caller.customerId, count);
-      return true;
-    },
-    remove(caller: Caller | undefined): void {
-      if (caller?.role !== 'customer') return;
-      const count = (open.get(caller.customerId) ?? 0) - 1;
-      if (count > 0) open.set(caller.customerId, count);
-      else open.delete(caller.customerId);
-    },
-  };
-}
 
 function serve(graphql: Server<Connection>, socket: WebSocket, request: IncomingMessage, options: LiveOptions): void {
   const { log, metrics, keepAliveMs } = options;
