@@ -1,8 +1,8 @@
 import { ServerInterceptingCall, ServerListenerBuilder, status, type ServerInterceptor } from '@grpc/grpc-js';
 
 /**
- * Ends a call whose request has not arrived whole within the limit. Its method has not heard of it by then, and so no other limit
- * holds for it: whoever begins calls and sends nothing would hold them for ever.
+ * Answers a call whose request has not arrived whole within the limit. Its method has not heard of it by then, so that no other limit
+ * holds for it. What is left is the stream of HTTP/2, which ends with the client: grpc-js takes none away.
  */
 export function arrivesWithin(limitMs: number): ServerInterceptor {
   return (_method, call) => {
