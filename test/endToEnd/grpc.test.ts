@@ -239,7 +239,7 @@ describe('WatchOrder', () => {
       const stream = watch('ORD-1', metadata, client);
       const said = new Promise<string>((resolve) => {
         stream.on('data', () => resolve('told'));
-        stream.on('error', ({ code }) => resolve(codes[code]!));
+        stream.on('error', ({ code }) => resolve(codes[code]));
       });
       return { stream, said };
     };
