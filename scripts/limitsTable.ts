@@ -43,7 +43,7 @@ const told: Record<string, string> = {
   RATE_CUSTOMER_PER_MINUTE: rateLimited,
   RATE_ADDRESS_PER_MINUTE: rateLimited,
   BACKLOG_MAX: '`BUSY`: `BusyError`, 503, gRPC `UNAVAILABLE`; messages wait',
-  LIVE_CONNECTIONS_MAX: 'the upgrade is answered with 503',
+  LIVE_CONNECTIONS_MAX: 'one that has not said who it is gives its place up; where all have, the upgrade is answered with 503',
   LIVE_CONNECTIONS_PER_CUSTOMER_MAX: 'closed with 1008',
   LIVE_SUBSCRIPTIONS_MAX: '`BAD_USER_INPUT` for that subscription',
   LIVE_INIT_TIMEOUT_SECONDS: 'closed with 4408',
@@ -55,9 +55,9 @@ const told: Record<string, string> = {
   GRAPHQL_DEPTH_MAX: badInput,
   GRAPHQL_ALIASES_MAX: badInput,
   GRAPHQL_TOKENS_MAX: '400 `GRAPHQL_PARSE_FAILED`',
-  REQUEST_TIMEOUT_SECONDS: '503 `SERVICE_UNAVAILABLE`',
+  REQUEST_TIMEOUT_SECONDS: '503 `SERVICE_UNAVAILABLE`, gRPC `DEADLINE_EXCEEDED`',
   HEADERS_TIMEOUT_SECONDS: '408, and the connection is closed',
-  RECEIVE_TIMEOUT_SECONDS: '408, and the connection is closed',
+  RECEIVE_TIMEOUT_SECONDS: '408, and the connection is closed; gRPC `DEADLINE_EXCEEDED`',
   KEEP_ALIVE_SECONDS: 'the connection is closed',
 };
 
@@ -68,5 +68,10 @@ const fixed: [limit: string, value: string, answer: string][] = [
   ['GraphQL requests in one HTTP request.', '1', badInput],
   ['Levels of the JSON of a request.', '100', badInput],
   ['Streams and calls of one gRPC connection at a time.', '1,000', 'the client waits'],
+  [
+    '`WatchOrder` of one customer at one gateway: as many as it may have subscriptions (connections times subscriptions).',
+    '—',
+    'gRPC `RESOURCE_EXHAUSTED`',
+  ],
   ['Units of a product for one customer: `maxPerCustomer` of the product.', '—', 'the order is CANCELLED with `PURCHASE_LIMIT`'],
 ];

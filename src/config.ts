@@ -102,10 +102,10 @@ export const configSchema = z.object({
   GRAPHQL_ALIASES_MAX: count(100, 0, 5_000).describe('Aliases in a GraphQL document.'),
   GRAPHQL_TOKENS_MAX: count(5_000, 100, 50_000).describe('Words and signs of a GraphQL document.'),
   REQUEST_TIMEOUT_SECONDS: count(30, 1, 600).describe(
-    'How long the answer to an HTTP request may take; then 503, and what was asked for may still be done.',
+    'How long the answer to an HTTP request or to a gRPC call may take; what was asked for may still be done after that.',
   ),
   HEADERS_TIMEOUT_SECONDS: count(10, 1, 600).describe('How long the headers of an HTTP request may take to arrive.'),
-  RECEIVE_TIMEOUT_SECONDS: count(15, 1, 600).describe('How long the whole of an HTTP request may take to arrive.'),
+  RECEIVE_TIMEOUT_SECONDS: count(15, 1, 600).describe('How long the whole of an HTTP request or a gRPC call may take to arrive.'),
   KEEP_ALIVE_SECONDS: count(65, 1, 600).describe(
     'How long an idle HTTP connection stays open: longer than at the load balancer before it.',
   ),

@@ -9,7 +9,8 @@ export type AddressOf = (request: WithHeaders, peer: string | undefined) => stri
 /**
  * Whoever is at the other end of the connection, unless that is a proxy of the house: then whoever it says it speaks for, the last
  * name in `x-forwarded-for` that is no proxy of the house itself. What stands before that anybody can have written. An IPv6 network
- * of 64 bits is one address, because each of its owners has all of them. This machine is not counted: it is the operator's own.
+ * of 64 bits is one address, because each of its owners has all of them. This machine is not counted: it is the operator's own, unless
+ * it speaks for somebody else.
  */
 export function createAddressOf(trustedProxies: readonly string[]): AddressOf {
   const networks = trustedProxies.map((network) => networkOf(network)!);
@@ -26,9 +27,18 @@ export function createAddressOf(trustedProxies: readonly string[]): AddressOf {
         address = before;
       }
     }
-    return address === connected && address.range() === 'loopback' ? undefined : nameOf(address);
+    const isOurs = address === connected && address.range() === 'loopback' && !isProxied(headers);
+    return isOurs ? undefined : nameOf(address);
   };
 }
+
+/** Whether a proxy says of itself that it passes the request on. */
+export function isProxied(headers: WithHeaders['headers']): boolean {
+  return Object.entries(headers).some(([name, value]) => value !== undefined && PROXY_HEADER.test(name));
+}
+
+/** No list of these is complete. */
+const PROXY_HEADER = /^(via|forwarded|x-forwarded-.*|x-real-ip|x-client-ip|true-client-ip|cf-.*)$/;
 
 /** More proxies than anybody has in a row. */
 const HOPS_MAX = 16;

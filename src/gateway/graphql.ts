@@ -74,7 +74,7 @@ function createApollo<Context extends RequestContext>(options: GraphqlOptions<Co
     // The process owns its signals: Apollo must not stop on its own while consumers still drain.
     stopOnTerminationSignals: false,
     parseOptions: { maxTokens: documentTokensMax },
-    formatError: errorFormatter(requestIdStandIn),
+    formatError: errorFormatter(requestIdStandIn, { production }),
     // Cache hints are nobody's here, and looking for them wraps the resolver of every field.
     plugins: [
       ApolloServerPluginLandingPageDisabled(),

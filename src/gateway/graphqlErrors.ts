@@ -37,9 +37,12 @@ export function isFault(code: unknown): boolean {
 /**
  * The one mapper from errors to what a caller sees: a code of the list and the request id always; the fault of an input with the
  * path of the field; everything unknown masked. Apollo does not say which request an error belongs to, hence `requestId` may be
- * a stand-in that the caller replaces.
+ * a stand-in that the caller replaces. In production no message suggests what else there is: Apollo sees to that where a document
+ * does not fit the schema, but not where a variable does not.
  */
-export function errorFormatter(requestId: string) {
+export function errorFormatter(requestId: string, { production }: { production: boolean }) {
+  // What a message quotes may be an input whole, a webhook's secret included, and a client may log what it is answered.
+  const told = (message: string) => redacted(production ? message.replace(/ ?Did you mean .+\?$/s, '') : message);
   return (formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError => {
     const reading = readError(thrown);
     switch (reading.kind) {
@@ -49,12 +52,12 @@ export function errorFormatter(requestId: string) {
       }
       case 'input': {
         const { message, field } = reading.fault;
-        return { ...formatted, message: redacted(message), extensions: { code: 'BAD_USER_INPUT', requestId, field } };
+        return { ...formatted, message: told(message), extensions: { code: 'BAD_USER_INPUT', requestId, field } };
       }
       case 'refusal':
         return {
           ...formatted,
-          message: sentence(formatted),
+          message: told(sentence(formatted)),
           extensions: { ...formatted.extensions, code: reading.code, requestId },
         };
       case 'fault':
@@ -67,8 +70,7 @@ export function errorFormatter(requestId: string) {
 function sentence({ message, extensions }: GraphQLFormattedError): string {
   if (message === 'Maximum call stack size exceeded') return 'The document is nested too deeply.';
   if (extensions?.['validationErrorCode'] === 'INTROSPECTION_DISABLED') return 'Introspection is off here: see schema.graphql.';
-  // What it quotes may be an input whole, a webhook's secret included, and a client may log what it is answered.
-  return redacted(message);
+  return message;
 }
 
 /** Logs what the caller is not told. */

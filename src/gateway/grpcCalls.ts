@@ -8,15 +8,21 @@ import {
 } from '@grpc/grpc-js';
 
 import { GrpcRefusal, type GrpcMethod, type GrpcRequest } from '../grpc';
-import { demand, TokenRefused } from '../identity';
+import { demand, TokenRefused, type Caller } from '../identity';
 import { type Logger } from '../observability';
 import { admit, type Admission } from './admission';
+import { type CustomerCount } from './customerCount';
 import { statusOf } from './grpcErrors';
 import { factsOf } from './requestFacts';
 import { requestIdOf } from './requestIds';
+import { lateMessage } from './respond';
 
 export interface GrpcServing extends Admission {
   log: Logger;
+  /** How long the answer to a unary call may take, whatever its client says. */
+  answerLimitMs: number;
+  /** The streams of each customer. */
+  streams: CustomerCount;
   /** The calls that are not answered yet. */
   underWay: Set<unknown>;
   /** Aborted when the server is about to stop. */
@@ -29,13 +35,13 @@ export function serveMethod(method: GrpcMethod, serving: GrpcServing) {
 }
 
 function serveUnary(method: GrpcMethod & { kind: 'unary' }, serving: GrpcServing): handleUnaryCall<unknown, object> {
-  const { log, underWay } = serving;
+  const { log, answerLimitMs, underWay } = serving;
   return (call, callback) => {
     const requestId = welcome(call);
-    const { signal, release } = signalOf(call, { marginMs: DEADLINE_MARGIN_MS });
+    const { signal, release } = signalOf(call, { marginMs: DEADLINE_MARGIN_MS, answerLimitMs });
     underWay.add(call);
-    requestOf(method, call, { requestId, signal, serving })
-      .then((request) => method.answer(request))
+    const answering = requestOf(method, call, { requestId, signal, serving }).then((request) => method.answer(request));
+    inTime(answering, answerLimitMs)
       .then(
         (answer) => callback(null, answer),
         (error: unknown) => callback(statusOf(error, requestId, log)),
@@ -47,20 +53,36 @@ function serveUnary(method: GrpcMethod & { kind: 'unary' }, serving: GrpcServing
   };
 }
 
+/** Whoever gave no deadline does not wait for ever. The work goes on, and may succeed. */
+function inTime<Answer>(answering: Promise<Answer>, limitMs: number): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(tooLate(limitMs)), limitMs);
+    void answering.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+function tooLate(limitMs: number): GrpcRefusal {
+  return new GrpcRefusal('DEADLINE_EXCEEDED', 'SERVICE_UNAVAILABLE', lateMessage(limitMs), { retryAfterSeconds: 1 });
+}
+
 /** Before a deadline passes, whoever waits for something is called off, so that the client is still told how things stand. */
 const DEADLINE_MARGIN_MS = 100;
 
 function serveStream(method: GrpcMethod & { kind: 'stream' }, serving: GrpcServing): handleServerStreamingCall<unknown, object> {
-  const { log, underWay, stopping } = serving;
+  const { log, streams, underWay, stopping } = serving;
   return (call) => {
     const requestId = welcome(call);
     const tokenOver = new AbortController();
     const { signal, release } = signalOf(call, { also: AbortSignal.any([stopping, tokenOver.signal]) });
     let tokenTimer: NodeJS.Timeout | undefined;
+    let counted: Caller | undefined;
     underWay.add(call);
     const send = async () => {
       const request = await requestOf(method, call, { requestId, signal, serving });
-      tokenTimer = abortAt(request.context.caller?.until, tokenOver);
+      const { caller } = request.context;
+      if (!streams.add(caller)) throw tooManyStreams();
+      counted = caller;
+      tokenTimer = abortAt(caller?.until, tokenOver);
       for await (const answer of method.answers(request)) {
         if (signal.aborted) break;
         // One message waits for the client at most: the next is made when this one has gone.
@@ -78,9 +100,15 @@ function serveStream(method: GrpcMethod & { kind: 'stream' }, serving: GrpcServi
       .finally(() => {
         release();
         clearTimeout(tokenTimer);
+        streams.remove(counted);
         underWay.delete(call);
       });
   };
+}
+
+function tooManyStreams(): GrpcRefusal {
+  const message = 'This customer watches as many orders as it may here: end another watch first.';
+  return new GrpcRefusal('RESOURCE_EXHAUSTED', 'BAD_USER_INPUT', message);
 }
 
 /** A token ends what goes on for long under it; undefined ends nothing. */
@@ -124,14 +152,20 @@ function asHttp({ metadata }: Call): { headers: Record<string, string | undefine
   const names = ['authorization', 'x-request-id', 'x-correlation-id', 'idempotency-key'];
   const headers = Object.fromEntries(names.map((name) => [name, metadata.get(name)[0]?.toString()]));
   // Each proxy may have added a line of its own, and the last is the one that counts.
-  return { headers: { ...headers, 'x-forwarded-for': metadata.get('x-forwarded-for').join(',') } };
+  return { headers: { ...headers, 'x-forwarded-for': metadata.get('x-forwarded-for').join(',') || undefined } };
 }
 
-/** Aborted when the client cancels or its deadline passes, or `marginMs` before that. */
-function signalOf(call: Call, { marginMs, also }: { marginMs?: number; also?: AbortSignal }) {
+interface Ends {
+  marginMs?: number;
+  answerLimitMs?: number;
+  also?: AbortSignal;
+}
+
+/** Aborted when the client cancels or its deadline passes, or our own limit, or `marginMs` before that. */
+function signalOf(call: Call, { marginMs, answerLimitMs = Infinity, also }: Ends) {
   const over = new AbortController();
   call.on('cancelled', () => over.abort());
-  const leftMs = Number(call.getDeadline()) - Date.now() - (marginMs ?? 0);
+  const leftMs = Math.min(Number(call.getDeadline()) - Date.now(), answerLimitMs) - (marginMs ?? 0);
   const isLimited = marginMs !== undefined && leftMs < LONGEST_TIMER_MS;
   const timer = isLimited ? setTimeout(() => over.abort(), Math.max(0, leftMs)) : undefined;
   const signal = also ? AbortSignal.any([over.signal, also]) : over.signal;

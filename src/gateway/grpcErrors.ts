@@ -55,5 +55,6 @@ const codes: Record<GrpcStatus, number> = {
   ABORTED: statusCodes.ABORTED,
   RESOURCE_EXHAUSTED: statusCodes.RESOURCE_EXHAUSTED,
   UNAVAILABLE: statusCodes.UNAVAILABLE,
+  DEADLINE_EXCEEDED: statusCodes.DEADLINE_EXCEEDED,
   INTERNAL: statusCodes.INTERNAL,
 };

@@ -16,6 +16,8 @@ import { HealthImplementation } from 'grpc-health-check';
 import { type GrpcMethod } from '../grpc';
 import { type Health, type Logger } from '../observability';
 import { type Admission } from './admission';
+import { createCustomerCount } from './customerCount';
+import { arrivesWithin } from './grpcArrival';
 import { serveMethod } from './grpcCalls';
 import { PortInUse } from './portInUse';
 
@@ -30,6 +32,12 @@ export interface GrpcServerOptions extends Admission {
   messageLimitBytes: number;
   health: Health;
   log: Logger;
+  /** How long the request of a call may take to arrive. */
+  receiveLimitMs: number;
+  /** How long the answer to a unary call may take. */
+  answerLimitMs: number;
+  /** Streams of one customer at a time. */
+  streamsPerCustomerMax: number;
   /** How long `close` waits for calls that are under way. */
   closeLimitMs: number;
 }
@@ -49,13 +57,17 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   setLogVerbosity(logVerbosity.NONE);
   const stopping = new AbortController();
   const underWay = new Set<unknown>();
-  const server = new Server({ ...connections, 'grpc.max_receive_message_length': options.messageLimitBytes });
+  const serving = {
+    ...options,
+    ...{ underWay, stopping: stopping.signal, streams: createCustomerCount(options.streamsPerCustomerMax) },
+  };
+  const server = new Server({
+    ...{ ...connections, 'grpc.max_receive_message_length': options.messageLimitBytes },
+    interceptors: [arrivesWithin(options.receiveLimitMs)],
+  });
   for (const [name, service] of Object.entries(services())) {
     const served = methods.filter((method) => method.service === name);
-    const handlers = served.map((method) => [
-      method.name,
-      serveMethod(method, { ...options, underWay, stopping: stopping.signal }),
-    ]);
+    const handlers = served.map((method) => [method.name, serveMethod(method, serving)]);
     server.addService(service, Object.fromEntries(handlers) as UntypedServiceImplementation);
   }
   const status = serveHealth(server);

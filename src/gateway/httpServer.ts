@@ -6,7 +6,7 @@ import { type Logger } from '../observability/logger';
 import { type Metrics } from '../observability/metrics';
 import { PortInUse } from './portInUse';
 import { requestIdOf } from './requestIds';
-import { maskedMessage, sendProblem } from './respond';
+import { lateMessage, maskedMessage, sendProblem } from './respond';
 
 /** Answers one request; what it throws is answered as a masked 500. */
 export type RouteHandler = (request: IncomingMessage, response: ServerResponse, requestId: string) => void | Promise<void>;
@@ -141,9 +141,8 @@ async function answer(serving: Serving, request: IncomingMessage, response: Serv
 /** The work goes on, and may succeed. True when the caller was told; false when half an answer is out, which may take as long as it takes. */
 function tellLate(response: ServerResponse, requestId: string, limitMs: number): boolean {
   if (response.headersSent) return false;
-  const message = `There is no answer after ${limitMs / 1_000} s. It may still be done: try again, an order under the same idempotency key.`;
   const headers = { 'retry-after': '1', connection: 'close' };
-  sendProblem(response, { status: 503, code: 'SERVICE_UNAVAILABLE', message, requestId, headers });
+  sendProblem(response, { status: 503, code: 'SERVICE_UNAVAILABLE', message: lateMessage(limitMs), requestId, headers });
   return true;
 }
 

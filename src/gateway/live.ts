@@ -6,10 +6,12 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { AccessDenied, type Caller } from '../identity';
 import { type Logger, Unavailable } from '../observability';
 import { admit } from './admission';
+import { createCustomerCount } from './customerCount';
 import { type Upgrade } from './httpServer';
 import { createOperations } from './liveOperations';
 import { RateLimited } from './rateLimits';
 import { type Connection, type LiveContext, type LiveOptions, type Params } from './liveOptions';
+import { createUnnamed, type Unnamed } from './liveUnnamed';
 
 /** GraphQL subscriptions over WebSocket, in the protocol `graphql-transport-ws`. */
 export interface LiveDoor {
@@ -30,7 +32,8 @@ export const closeCodes = { goingAway: 1001, tooMuch: 1008, tryAgainLater: 1013,
 export function createLiveDoor(options: LiveOptions): LiveDoor {
   const { log, metrics, connectionsMax, messageLimitBytes, closeLimitMs = 2_000 } = options;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: messageLimitBytes, handleProtocols });
-  const graphql = serverOf(options);
+  const unnamed = createUnnamed();
+  const graphql = serverOf(options, unnamed);
   let closing: Promise<void> | undefined;
   sockets.on('wsClientError', (error, socket) => {
     log.debug({ err: error }, 'A connection could not become a WebSocket.');
@@ -42,11 +45,15 @@ export function createLiveDoor(options: LiveOptions): LiveDoor {
       // Without a listener the loss of a connection that is refused would end the process.
       socket.on('error', () => undefined);
       if (closing) return refuse(socket, '503 Service Unavailable', 'This server is stopping: connect to another.');
-      if (sockets.clients.size >= connectionsMax) {
+      if (sockets.clients.size >= connectionsMax && unnamed.isEmpty()) {
         metrics.liveConnectionsEnded.inc({ why: 'refused' });
         return refuse(socket, '503 Service Unavailable', 'This server has as many connections as it takes: try again later.');
       }
-      sockets.handleUpgrade(request, socket, head, (connection) => serve(graphql, connection, request, options));
+      sockets.handleUpgrade(request, socket, head, (connection) => {
+        if (sockets.clients.size > connectionsMax) unnamed.cutOne();
+        unnamed.add(connection, options.addressOf?.(request, request.socket.remoteAddress));
+        serve(graphql, connection, request, options);
+      });
     },
     close: () => (closing ??= closeAll(sockets, closeLimitMs)),
   };
@@ -65,9 +72,9 @@ async function closeAll(sockets: WebSocketServer, limitMs: number): Promise<void
   sockets.close();
 }
 
-function serverOf(options: LiveOptions): Server<Connection> {
+function serverOf(options: LiveOptions, unnamed: Unnamed): Server<Connection> {
   const { log, metrics, initTimeoutMs } = options;
-  const customers = createCount(options.connectionsPerCustomerMax);
+  const customers = createCustomerCount(options.connectionsPerCustomerMax);
   return makeServer<Params, Connection>({
     connectionInitWaitTimeout: initTimeoutMs,
     ...createOperations(options),
@@ -78,6 +85,7 @@ function serverOf(options: LiveOptions): Server<Connection> {
         // Whoever has left meanwhile would be counted for ever.
         if (extra.socket.readyState !== extra.socket.OPEN) return false;
         if (customers.add(caller)) {
+          unnamed.remove(extra.socket);
           extra.caller = caller;
           extra.tokenTimer = closeAt(caller.until, extra.socket);
         } else extra.socket.close(closeCodes.tooMuch, 'This customer has as many connections as it may have.');
@@ -133,26 +141,6 @@ function closeAt(timeMs: number | undefined, socket: WebSocket): NodeJS.Timeout 
 }
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
-/** Connections by customer. Those who run the shop are not counted: a program of the house connects for many. */
-function createCount(max: number) {
-  const open = new Map<string, number>();
-  return {
-    add(caller: Caller): boolean {
-      if (caller.role !== 'customer') return true;
-      const count = (open.get(caller.customerId) ?? 0) + 1;
-      if (count > max) return false;
-      open.set(caller.customerId, count);
-      return true;
-    },
-    remove(caller: Caller | undefined): void {
-      if (caller?.role !== 'customer') return;
-      const count = (open.get(caller.customerId) ?? 0) - 1;
-      if (count > 0) open.set(caller.customerId, count);
-      else open.delete(caller.customerId);
-    },
-  };
-}
 
 function serve(graphql: Server<Connection>, socket: WebSocket, request: IncomingMessage, options: LiveOptions): void {
   const { log, metrics, keepAliveMs } = options;

@@ -19,7 +19,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { type RequestContext } from '../observability';
 import { errorFormatter, isFault, logFault } from './graphqlErrors';
 import { type Connection, type LiveContext, type LiveOptions, type Params } from './liveOptions';
-import { operationCheck, type CostedOperation } from './operationCost';
+import { chargeFor, operationCheck, type CostedOperation } from './operationCost';
 import { RateLimited } from './rateLimits';
 import { factsOf } from './requestFacts';
 
@@ -44,8 +44,10 @@ export function createOperations(
         if (Object.keys(context.subscriptions).length > subscriptionsMax)
           throw refusal(`This connection has ${subscriptionsMax} subscriptions already: complete one, or open another.`);
         // Whoever is connected counts as whoever asks by HTTP does.
-        rateLimits?.admit(context.extra.caller, () => undefined);
-        return { ...argsOf(payload, options, check), contextValue: request };
+        const charge = rateLimits?.admit(context.extra.caller, () => undefined);
+        const { cost, ...args } = argsOf(payload, options, check);
+        chargeFor(cost, charge);
+        return { ...args, contextValue: request };
       } catch (error) {
         return faultsOf(error).map((fault) => formatted(fault, request, production));
       }
@@ -71,11 +73,9 @@ function factsToLog({ requestId, correlationId }: RequestContext, { path }: Grap
 
 /** What the caller is told of an error, in the words that HTTP has for it. */
 function formatted(error: GraphQLError, { requestId }: RequestContext, production: boolean): GraphQLError {
-  const { message, extensions, locations, path } = errorFormatter(requestId)(error.toJSON(), error);
-  // As Apollo has it, which does not give the schema away by its suggestions either.
-  const shown = production ? message.replace(/ ?Did you mean .+\?$/s, '') : message;
-  return Object.assign(new GraphQLError(shown, { extensions }), {
-    toJSON: () => ({ message: shown, ...(locations && { locations }), ...(path && { path }), extensions }),
+  const { message, extensions, locations, path } = errorFormatter(requestId, { production })(error.toJSON(), error);
+  return Object.assign(new GraphQLError(message, { extensions }), {
+    toJSON: () => ({ message, ...(locations && { locations }), ...(path && { path }), extensions }),
   });
 }
 
@@ -96,7 +96,7 @@ function argsOf(
   { query, operationName, variables }: SubscribePayload,
   { schema, production, documentTokensMax: maxTokens = 5_000 }: LiveOptions,
   check: (operation: CostedOperation) => number,
-): ExecutionArgs {
+): ExecutionArgs & { cost: number } {
   const document = parse(query, { maxTokens });
   const rules = production ? [...specifiedRules, NoSchemaIntrospectionCustomRule] : specifiedRules;
   const problems = validate(schema, document, rules);
@@ -104,8 +104,8 @@ function argsOf(
   const operation = getOperationAST(document, operationName);
   if (operation?.operation !== OperationTypeNode.SUBSCRIPTION)
     throw refusal('Here is listened to subscriptions: send queries and mutations by POST, and one subscription by its name.');
-  check({ schema, document, operation, variables: variables ?? {} });
-  return { schema, document, operationName, variableValues: variables };
+  const cost = check({ schema, document, operation, variables: variables ?? {} });
+  return { schema, document, operationName, variableValues: variables, cost };
 }
 
 class Problems extends Error {

@@ -35,11 +35,16 @@ export function operationCost(limits?: OperationLimits): ApolloServerPlugin<Requ
         // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is to be a rejection
         async didResolveOperation({ schema, document, operation, request: { variables = {} }, contextValue }) {
           if (!operation) return;
-          const requests = Math.floor(check({ schema, document, operation, variables }) / MUTATION_COST);
-          if (requests > 1) contextValue.charge?.(requests - 1);
+          chargeFor(check({ schema, document, operation, variables }), contextValue.charge?.bind(contextValue));
         },
       }),
   };
+}
+
+/** Counts what an operation is more than one request. */
+export function chargeFor(cost: number, charge: ((points: number) => void) | undefined): void {
+  const requests = Math.floor(cost / MUTATION_COST);
+  if (requests > 1) charge?.(requests - 1);
 }
 
 /**

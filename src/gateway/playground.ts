@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { type IncomingMessage } from 'node:http';
 import path from 'node:path';
 import sirv from 'sirv';
+import { isProxied } from './addresses';
 import { type RouteHandler, type Routes } from './httpServer';
 import { playgroundTabs } from './playgroundTabs';
 import { sendProblem, sendText } from './respond';
@@ -40,16 +41,14 @@ export function playgroundRoutes({ graphql, login, assetsDirectory = builtAssets
 
 /**
  * By its connection, and by the name it was called by: a page of another site may lead its own name to this machine, and would then read
- * ours with the token in it. What came through a proxy may come from anywhere.
+ * ours with the token in it. What came through a proxy may come from anywhere; one that hides is not known, so the page says of a token
+ * only that it is for development.
  */
 function isHere({ socket, headers, httpVersion }: IncomingMessage): boolean {
   const isLocal = ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(socket.remoteAddress ?? '');
-  const isProxied = httpVersion !== '1.1' || Object.keys(headers).some((name) => PROXY_HEADER.test(name));
-  return isLocal && !isProxied && /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(headers.host ?? '');
+  const mayBeProxied = httpVersion !== '1.1' || isProxied(headers);
+  return isLocal && !mayBeProxied && /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/.test(headers.host ?? '');
 }
-
-/** No list of these is complete, so the page says of a token only that it is for development. */
-const PROXY_HEADER = /^(via|forwarded|x-forwarded-.*|x-real-ip|x-client-ip|true-client-ip|cf-.*)$/;
 
 /** Seen from dist/src/gateway, where this file runs. */
 const builtAssets = path.join(__dirname, '../../playground');

@@ -34,3 +34,8 @@ export function sendText(response: ServerResponse, status: number, text: string,
 export function maskedMessage(requestId: string): string {
   return `Something went wrong on our side. Quote request id ${requestId} when you report it.`;
 }
+
+/** Said when an answer takes too long; what was asked for goes on. */
+export function lateMessage(limitMs: number): string {
+  return `There is no answer after ${limitMs / 1_000} s. It may still be done: try again, an order under the same idempotency key.`;
+}

@@ -25,7 +25,7 @@ export type GrpcMethod<Request = never> = {
 export interface GrpcRequest<Message> {
   message: Message;
   context: RequestContext;
-  /** Aborted when nobody waits any more: the client has gone, its deadline is near (`unary`) or past, or we are stopping. */
+  /** Aborted when nobody waits any more: the client has gone, its deadline or our limit is near (`unary`) or past, or we are stopping. */
   signal: AbortSignal;
 }
 
@@ -40,6 +40,7 @@ export type GrpcStatus =
   | 'ABORTED'
   | 'RESOURCE_EXHAUSTED'
   | 'UNAVAILABLE'
+  | 'DEADLINE_EXCEEDED'
   | 'INTERNAL';
 
 /** What stands in the way, such as a line that is short. */

@@ -1,5 +1,13 @@
 import { createSecretKey, hash } from 'node:crypto';
-import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyResult } from 'jose';
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  errors,
+  jwtVerify,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  type JWTVerifyResult,
+} from 'jose';
 
 import { Unavailable } from '../observability/unavailable';
 import { TokenRefused } from './access';
@@ -89,18 +97,31 @@ function verifier({ key, algorithm, issuer, audience, ageMaxSeconds }: IdentityS
   return (token) => jwtVerify(token, keys, rules()).catch(refuse);
 }
 
-/** Anybody can show tokens: while the address of the keys fails, it is asked once a second, and not for each of them. */
-function withPauses(keys: JWTVerifyGetKey, now: () => number): JWTVerifyGetKey {
+/**
+ * Anybody can show tokens: while the address of the keys fails, it is asked once a second, and not for each of them. Those whose key
+ * was fetched before are checked all the same, so that nobody locks them out by naming a key that is unknown, or of no use.
+ */
+function withPauses(keys: ReturnType<typeof createRemoteJWKSet>, now: () => number): JWTVerifyGetKey {
   let failure: { error: unknown; until: number } | undefined;
   return async (header, token) => {
-    if (failure !== undefined && now() < failure.until) throw failure.error;
+    const fetched = failure !== undefined && now() < failure.until ? known(keys, failure.error) : keys;
     try {
-      return await keys(header, token);
+      return await fetched(header, token);
     } catch (error) {
-      if (!isBadToken(error)) failure = { error, until: now() + JWKS_PAUSE_MS };
+      if (!isBadToken(error) && fetched === keys) failure = { error, until: now() + JWKS_PAUSE_MS };
       throw error;
     }
   };
+}
+
+/** Those that were fetched lately; whether a token with another is good cannot be told. */
+function known(keys: ReturnType<typeof createRemoteJWKSet>, failure: unknown): JWTVerifyGetKey {
+  if (!keys.fresh) throw failure;
+  const local = createLocalJWKSet(keys.jwks()!);
+  return (header, token) =>
+    local(header, token).catch(() => {
+      throw failure;
+    });
 }
 
 /** What the caller is told: enough to mend it, nothing about our keys. */

@@ -92,6 +92,8 @@ export class OrderResolver {
     if (inputs.length > ORDERS_PER_CALL_MAX) {
       throw badInput('inputs', `inputs holds ${inputs.length} orders; at most ${ORDERS_PER_CALL_MAX} are taken at once.`);
     }
+    // For the rate limits each is an order, however they come; the first is the request itself.
+    if (inputs.length > 1) context.charge?.(inputs.length - 1);
     const { idempotencyKey: key } = context;
     const withKeys = inputs.map((input, index) => ({ ...input, ...(key !== undefined && { callKey: { key, index } }) }));
     return (await this.place(withKeys, context)).map(toCreateOrderResult);

@@ -97,6 +97,10 @@ function grpcDoor({ orders, inventory, config, health, log }: House, admission: 
     tls: serverCertificates(config),
     ...{ port: config.GRPC_PORT, host: config.HOST, messageLimitBytes: config.BODY_LIMIT_KIB * 1024 },
     ...{ ...admission, health, log, closeLimitMs: config.DRAIN_SECONDS * 1000 },
+    receiveLimitMs: config.RECEIVE_TIMEOUT_SECONDS * 1000,
+    answerLimitMs: config.REQUEST_TIMEOUT_SECONDS * 1000,
+    // As much as it can follow by subscriptions.
+    streamsPerCustomerMax: config.LIVE_CONNECTIONS_PER_CUSTOMER_MAX * config.LIVE_SUBSCRIPTIONS_MAX,
   });
 }
 

@@ -7,12 +7,14 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:http2';
 import { join } from 'node:path';
 
 import { orderStatus } from '../../src/contracts';
 import { grpcServices, readGrpcDetails, startGrpcServer } from '../../src/gateway';
-import { type GrpcMethod } from '../../src/grpc';
+import { type GrpcMethod, type GrpcRequest } from '../../src/grpc';
 import { identitySettings, signToken } from '../../src/identity';
 import { runProgram } from '../scripts/program';
 import { aHouse, type House } from '../support/aHouse';
@@ -179,8 +181,8 @@ describe('WatchOrder', () => {
     on(event: 'error', heard: (error: ServiceError) => void): void;
     on(event: 'data', heard: (order: Order) => void): void;
   }
-  const watch = (orderId: string, metadata = login()): Watching =>
-    (orders as unknown as { WatchOrder: (message: object, metadata: Metadata) => Watching }).WatchOrder({ orderId }, metadata);
+  const watch = (orderId: string, metadata = login(), client = orders): Watching =>
+    (client as unknown as { WatchOrder: (message: object, metadata: Metadata) => Watching }).WatchOrder({ orderId }, metadata);
 
   it('sends the order at once and at each change, and ends when it is final', async () => {
     const id = await confirmed();
@@ -220,6 +222,35 @@ describe('WatchOrder', () => {
       stream.on('error', resolve);
     });
     expect([codes[ended.code], ended.details]).toEqual(['UNAUTHENTICATED', expect.stringContaining('expired')]);
+  });
+
+  it('is for so many at a time of one customer, and for as many as they like of those who run the shop', async () => {
+    async function* answers({ signal }: GrpcRequest<object>) {
+      yield { id: 'ORD-1' };
+      await once(signal, 'abort');
+    }
+    const server = await aServer([
+      { service: 'holdfast.v1.Orders', name: 'WatchOrder', access: 'known', kind: 'stream', answers },
+    ]);
+    const client = clientOf('holdfast.v1.Orders', server.target);
+    const customer = new Metadata();
+    customer.set('authorization', (await house.as({ role: 'customer', customerId: 'CUST-watch' })).authorization);
+    const begin = (metadata: Metadata) => {
+      const stream = watch('ORD-1', metadata, client);
+      const said = new Promise<string>((resolve) => {
+        stream.on('data', () => resolve('told'));
+        stream.on('error', ({ code }) => resolve(codes[code]));
+      });
+      return { stream, said };
+    };
+    const first = begin(customer);
+    expect([await first.said, await begin(customer).said]).toEqual(['told', 'told']);
+    expect(await begin(customer).said).toBe('RESOURCE_EXHAUSTED');
+    expect(await Promise.all([1, 2, 3].map(() => begin(login()).said))).toEqual(['told', 'told', 'told']);
+    first.stream.cancel();
+    await eventually(async () => (await begin(customer).said) === 'told');
+    client.close();
+    await server.close();
   });
 
   it('of nobody’s order is NOT_FOUND', async () => {
@@ -336,6 +367,41 @@ describe('refuses with the status of gRPC and the field, with nothing written', 
     expect((await place()).error).toBeUndefined();
   });
 
+  it('a call without a deadline that is never answered: DEADLINE_EXCEEDED at our own limit, and the next call is served', async () => {
+    const [never, atOnce] = [new Promise<never>(() => undefined), Promise.resolve({ id: 'ORD-1' })];
+    const answer = ({ message: { orderId } }: GrpcRequest<{ orderId: string }>) => (orderId === 'ORD-slow' ? never : atOnce);
+    const slow: GrpcMethod = { service: 'holdfast.v1.Orders', name: 'GetOrder', access: 'anyone', kind: 'unary', answer };
+    const server = await aServer([slow], { answerLimitMs: 300 });
+    const client = clientOf('holdfast.v1.Orders', server.target);
+    const { error } = await call(client, 'GetOrder', { orderId: 'ORD-slow' }, {}, Infinity);
+    expect(codes[error!.code]).toBe('DEADLINE_EXCEEDED');
+    expect(error!.details).toMatch(/^There is no answer after 0.3 s/);
+    expect(detailsOf(error!)).toMatchObject({
+      ErrorInfo: { reason: 'SERVICE_UNAVAILABLE' },
+      RetryInfo: { retryDelay: { seconds: 1 } },
+    });
+    expect((await call<Order>(client, 'GetOrder', { orderId: 'ORD-1' })).value!.id).toBe('ORD-1');
+    client.close();
+    await server.close();
+  });
+
+  it.each<[string, Buffer]>([
+    ['whose request does not come', Buffer.alloc(0)],
+    ['of which half a request comes', Buffer.from([0, 0, 0, 0, 9, 1])],
+    ['that sends its request and never says that this was all', Buffer.from([0, 0, 0, 0, 0])],
+  ])('a call %s: DEADLINE_EXCEEDED', async (_case, bytes) => {
+    const server = await aServer([]);
+    const session = connect(`http://${server.target}`);
+    const stream = session.request({
+      ...{ ':method': 'POST', ':path': '/grpc.health.v1.Health/Check', 'content-type': 'application/grpc', te: 'trailers' },
+    });
+    stream.write(bytes);
+    const told = await Promise.race([once(stream, 'response'), once(stream, 'trailers')]);
+    expect(told[0]).toMatchObject({ 'grpc-status': String(codes.DEADLINE_EXCEEDED) });
+    session.destroy();
+    await server.close();
+  });
+
   it('a fault of ours is masked, with the request id to quote', async () => {
     const faulty = async () => Promise.reject(new Error('secret words'));
     const server = await aServer([
@@ -352,9 +418,15 @@ describe('refuses with the status of gRPC and the field, with nothing written', 
 });
 
 /** A door alone, without a house behind it. */
-function aServer(methods: GrpcMethod[], port = 0) {
+function aServer(methods: GrpcMethod[], { port = 0, answerLimitMs = 30_000 } = {}) {
   const { health, identity, log } = house.ground;
-  const limits = { messageLimitBytes: 1_024, closeLimitMs: 1_000 };
+  const limits = {
+    messageLimitBytes: 1_024,
+    closeLimitMs: 1_000,
+    answerLimitMs,
+    receiveLimitMs: 1_000,
+    streamsPerCustomerMax: 2,
+  };
   return startGrpcServer({ methods, port, host: '127.0.0.1', health, identity, log, ...limits });
 }
 
@@ -415,7 +487,7 @@ it('grpc.health.v1 tells whether it serves, service by service', async () => {
 
 it('a port that is taken is named, with the setting to change', async () => {
   const port = Number(house.grpcTarget!.split(':')[1]);
-  await expect(aServer([], port)).rejects.toThrow(
+  await expect(aServer([], { port })).rejects.toThrow(
     `Port ${port} on 127.0.0.1 is in use: stop the program that holds it, or set GRPC_PORT`,
   );
 });

@@ -2,6 +2,7 @@ import { credentials, makeGenericClientConstructor, Metadata, status as codes, t
 
 import { grpcServices, readGrpcDetails } from '../../src/gateway';
 import { aHouse, type House } from '../support/aHouse';
+import { aSubscriber } from '../support/aSubscriber';
 
 /** What whoever asks too often is told, at every door. The proxy on this machine is believed, so that a test can come from anywhere. */
 let house: House;
@@ -63,6 +64,28 @@ describe('whoever asks too often is told when to come back', () => {
     const aliases = Array.from({ length: 5 }, (_, index) => `a${index}: cancelOrder(orderId: "none") { __typename }`).join(' ');
     expect(await statuses(3, () => ask(headers, `mutation { ${aliases} }`))).toEqual([200, 200, 429]);
   });
+});
+
+it('orders under one call count as many, each', async () => {
+  const headers = await aCustomer();
+  const [customerId, items] = [`CUST-${customers}`, '[{ productId: 1, quantity: 1 }]'];
+  const inputs = Array(9).fill(`{ customerId: "${customerId}", items: ${items} }`).join(' ');
+  const placing = () => ask(headers, `mutation { createOrders(inputs: [${inputs}]) { __typename } }`);
+  expect(await statuses(2, placing)).toEqual([200, 200]);
+  expect((await placing()).status).toBe(429);
+});
+
+it('subscriptions count, and dear ones as several', async () => {
+  const { authorization } = await aCustomer();
+  const subscriber = aSubscriber(house.url, { authorization });
+  const pages = Array.from({ length: 20 }, (_, index) => `m${index}: movements(first: 100) { nodes { id at kind onHandDelta } }`);
+  const dear = `subscription { stockChanged(skus: ["NONE"]) { product { ${pages.join(' ')} } } }`;
+  const heard = Array.from({ length: 8 }, () => subscriber.follow(dear));
+  await Promise.all(heard.map((one) => one.ended()));
+  const codes = heard.flatMap(({ errors }) => errors.map(({ extensions: { code } }) => code));
+  expect(codes.slice(0, 2)).toEqual(['BAD_USER_INPUT', 'BAD_USER_INPUT']);
+  expect(codes.slice(6)).toEqual(['RATE_LIMITED', 'RATE_LIMITED']);
+  await subscriber.leave();
 });
 
 it('all customers of one address together have its limit, and so has nobody known', async () => {

@@ -14,6 +14,7 @@ describe('the address that a request is counted for', () => {
     ['of which every address is the same', '2001:db8:1:2:bbbb::2', undefined, '2001:db8:1:2::/64'],
     ['none for this machine', '127.0.0.1', undefined, undefined],
     ['nor by its other name', '::1', undefined, undefined],
+    ['but this machine itself, as one, for all whom a proxy on it speaks for', '127.0.0.1', '198.51.100.1', '127.0.0.1'],
     ['none where there is no peer', undefined, '198.51.100.1', undefined],
   ])('is %s', (_case, peer, said, expected) => expect(addressOf(peer, said)).toBe(expected));
 

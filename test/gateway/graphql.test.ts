@@ -121,12 +121,21 @@ describe('GraphQL over HTTP', () => {
       if (method !== 'HEAD') expect(text).toContain(`not by ${method}`);
     });
 
-    it('suggestions in production, which would give the schema away', async () => {
-      const query = { query: '{ order }' };
+    it.each([
+      ['of the document', { query: '{ order }' }, 'Cannot query field'],
+      [
+        'of a variable',
+        {
+          query: 'mutation ($input: CreateOrderInput!) { createOrder(input: $input) { __typename } }',
+          variables: { input: { customerId: 'CUST-1', items: [], customerld: 'CUST-1' } },
+        },
+        'is not defined by type',
+      ],
+    ])('suggestions in production, which would give the schema away: %s', async (_case, query, fault) => {
       expect((await errorOf(await gateway.post(query))).message).toContain('Did you mean');
       const production = await startGateway({ production: true });
       const { message } = await errorOf(await production.post(query));
-      expect(message).toContain('Cannot query field');
+      expect(message).toContain(fault);
       expect(message).not.toContain('Did you mean');
       await production.stop();
     });

@@ -127,9 +127,12 @@ describe.each(['RS256', 'ES256', 'EdDSA'] as const)('keys published as a JWKS, %
   beforeAll(async () => {
     keys = await generateKeyPair(algorithm);
     const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'one', alg: algorithm };
+    const useless = { kty: jwk.kty, crv: jwk.crv, kid: 'useless', alg: algorithm };
     server = createServer((_request, response) => {
       asked++;
-      response.writeHead(isDown ? 500 : 200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys: [jwk] }));
+      response
+        .writeHead(isDown ? 500 : 200, { 'content-type': 'application/json' })
+        .end(JSON.stringify({ keys: [jwk, useless] }));
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   });
@@ -155,6 +158,12 @@ describe.each(['RS256', 'ES256', 'EdDSA'] as const)('keys published as a JWKS, %
     const confused = await signed({}, { key: JSON.stringify(await exportJWK(keys.publicKey)) });
     for (const token of [await sign('one', others.privateKey), await sign('two'), confused])
       await expect(Promise.resolve().then(() => identityOf().callerOf(token))).rejects.toThrow(TokenRefused);
+  });
+
+  it('goes on with the others when one of them is of no use and a token names it', async () => {
+    const identity = identityOf();
+    await expect(Promise.resolve(identity.callerOf(await sign('useless')))).rejects.toThrow(Unavailable);
+    expect(await identity.callerOf(await sign())).toMatchObject({ customerId: 'CUST-1' });
   });
 
   it('says that it cannot check while the keys cannot be fetched, and not that the token is bad; and asks for them once a second', async () => {

@@ -283,11 +283,25 @@ describe('who connects', () => {
   });
 
   it('finds no room where there are as many connections as are taken', async () => {
-    const sockets = await Promise.all(Array.from({ length: 12 }, () => open()));
+    const sockets = await Promise.all(Array.from({ length: 12 }, async () => open(await house.as(operator))));
+    for (const socket of sockets) {
+      socket.send('{"type":"connection_init"}');
+      await nextOf(socket);
+    }
     const refused = new WebSocket(`${house.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
     const [, answer] = (await once(refused, 'unexpected-response')) as [unknown, { statusCode: number }];
     expect(answer.statusCode).toBe(503);
     sockets.forEach((socket) => socket.terminate());
+  });
+
+  it('finds room where others are connected and say nothing: the oldest of these is cut', async () => {
+    const silent = await Promise.all(Array.from({ length: 12 }, () => open()));
+    const cut = silent.map((socket) => once(socket, 'close'));
+    const heard = (await subscriberAs(operator)).follow<Change>(changes);
+    await Promise.race(cut);
+    await eventually(async () => (await figure('holdfast_live_subscriptions')) === 1);
+    expect(silent.filter(({ readyState }) => readyState === WebSocket.OPEN)).toHaveLength(11);
+    heard.stop();
   });
 });
 
