@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { rounded } from '../simulate/report';
 import { type Neighbour, type OrderAnswers, type Part } from './neighbour';
 import { type Violation } from './violation';
 
@@ -38,6 +39,6 @@ export async function besideNeighbour<Outcome extends { violations: Violation[] 
     throw error;
   });
   const { violations, ...answers } = await end();
-  const p95Ratio = Math.round((answers.during.p95 / answers.before.p95) * 100) / 100;
+  const p95Ratio = rounded(answers.during.p95 / answers.before.p95);
   return { ...attacked, violations: [...attacked.violations, ...violations], beside: { ...answers, p95Ratio, memory } };
 }
