@@ -96,14 +96,15 @@ async function prepare(client: Client, seed: number): Promise<KnownValues> {
 /** Requests of every kind, or only hostile ones; a customer orders beside them, of another login and over connections of its own. */
 async function onGraphql(
   name: 'graphql' | 'hostile',
-  { seed, concurrency, ...doses }: FuzzOptions,
+  { seed, concurrency, as, ...doses }: FuzzOptions,
   known: KnownValues,
   { world, url, client, signal }: Stage,
 ): Promise<GraphqlBeside> {
   const requests = doses[name];
   const kinds: readonly RequestKind[] | undefined = name === 'hostile' ? ['hostile'] : undefined;
   const place = { url, healthUrl: url.replace('/graphql', '/health/live'), schema: await schemaOf(url) };
-  const authorization = `Bearer ${await ownLogin.token()}`;
+  const attacker = as === 'customer' ? ({ role: as, customerId: 'fuzz' } as const) : undefined;
+  const authorization = `Bearer ${await ownLogin.token(attacker)}`;
   const neighbour = await moveIn({ url, client });
   const gateway = world.fleet.membersOf('gateway')[0]!;
   const beside = { neighbour, warmUpMs: 3_000, baselineMs: 10_000, memoryMiB: () => gateway.memoryMiB, signal };

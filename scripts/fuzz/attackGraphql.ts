@@ -27,6 +27,8 @@ export interface GraphqlAttack {
 
 export interface GraphqlOutcome {
   kinds: Record<RequestKind, { requests: number; accepted: number; refused: number }>;
+  /** How many of the refused had asked too often; a customer does so. */
+  rateLimited: number;
   /** Each with the request that did it, so that it can be sent again. */
   violations: Violation[];
   /** The slowest answers, slowest first. */
@@ -74,7 +76,15 @@ const PROBE_EVERY_MS = 250;
 
 function newOutcome(): GraphqlOutcome {
   const kinds = Object.fromEntries(requestKinds.map((kind) => [kind, { requests: 0, accepted: 0, refused: 0 }]));
-  return { kinds: kinds as GraphqlOutcome['kinds'], violations: [], slowest: [], slowestRefusals: [], silenceMs: 0, seconds: 0 };
+  return {
+    kinds: kinds as GraphqlOutcome['kinds'],
+    rateLimited: 0,
+    violations: [],
+    slowest: [],
+    slowestRefusals: [],
+    silenceMs: 0,
+    seconds: 0,
+  };
 }
 
 function note(outcome: GraphqlOutcome, request: FuzzRequest, answer: Answer): void {
@@ -83,6 +93,7 @@ function note(outcome: GraphqlOutcome, request: FuzzRequest, answer: Answer): vo
   const isAccepted = answer.text.startsWith('{"data"');
   counts.requests++;
   counts[isAccepted ? 'accepted' : 'refused']++;
+  if (answer.status === 429) outcome.rateLimited++;
   const where = `${request.kind} ${request.number}: ${request.name}`;
   for (const what of breaches(request, answer)) violations.push({ what, where, sample: sampleOf(request, answer) });
   const timed = { name: request.name, number: request.number, ms: answer.ms };

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 
+import { usageFault } from '../exit';
 import { count } from '../simulate/options';
 
 export interface FuzzOptions {
@@ -8,6 +9,8 @@ export interface FuzzOptions {
   doors: number;
   amqp: number;
   poison: number;
+  /** Who sends requests. */
+  as: 'operator' | 'customer';
   seed: number;
   concurrency: number;
   timeoutMs: number;
@@ -17,16 +20,17 @@ export interface FuzzOptions {
 export const usage = `Usage: npm run fuzz [-- options]
 
 Starts Holdfast as processes of their own with a private Postgres and RabbitMQ, sends it what no good client would send, and
-gives a verdict: every request was answered as it must be, every message was processed or became a dead letter once, and the
-database keeps its promises. While requests come in, a customer of another login orders ten times a second, and is told an order
-each time; the report says how long it waited before the attack and during it. It needs rabbitmq-server on the machine, and leaves
-nothing behind. When one of the five doses is given, the others are 0.
+gives a verdict: every request and call was answered as it must be, every message was processed or became a dead letter once, and the
+database keeps its promises. While requests come in, a customer of another login orders ten times a second, and must be told an
+order each time; the report says how long it waited before the attack and during it. It needs rabbitmq-server on the machine, and
+leaves nothing behind. When one of the five doses is given, the others are 0.
 
   --graphql N         requests: valid at random, mutated, hostile (50000)
   --hostile N         requests again, all of them hostile (10000)
   --doors N           calls of gRPC, and as many of REST (20000)
   --amqp N            payloads for each work queue, and for each queue of questions (20000)
   --poison N          messages for each work queue of which one in fifty is bad (0)
+  --as WHO            who sends requests: operator, whom no rate limit holds back, or customer (operator)
   --seed N            the same seed gives the same requests and payloads (1)
   --concurrency N     requests under way at a time (8)
   --timeout SECONDS   the end of it all, whatever is left to do (7200)
@@ -49,11 +53,17 @@ export function readOptions(args: string[]): FuzzOptions | undefined {
     doors: dose('doors', '20000', 1_000_000),
     amqp: dose('amqp', '20000', 1_000_000),
     poison: dose('poison', '0', 1_000_000),
+    as: attackerOf(values.as ?? 'operator'),
     seed: count('seed', values.seed ?? '1', 0, 2 ** 32 - 1),
     concurrency: count('concurrency', values.concurrency ?? '8', 1, 200),
     timeoutMs: count('timeout', values.timeout ?? '7200', 1, 604_800) * 1_000,
     json: values.json ?? false,
   };
+}
+
+function attackerOf(who: string): FuzzOptions['as'] {
+  if (who === 'operator' || who === 'customer') return who;
+  throw usageFault(`--as ${who}: must be operator or customer.`);
 }
 
 const doses = ['graphql', 'hostile', 'doors', 'amqp', 'poison'] as const;
@@ -64,6 +74,7 @@ const declared = {
   doors: { type: 'string' },
   amqp: { type: 'string' },
   poison: { type: 'string' },
+  as: { type: 'string' },
   seed: { type: 'string' },
   concurrency: { type: 'string' },
   timeout: { type: 'string' },

@@ -72,13 +72,15 @@ export function resultOf(
 const WIDTH = 96;
 const SHOWN_MAX = 20;
 
-function graphqlRows(title: string, { kinds, slowest, slowestRefusals, silenceMs, seconds, beside }: GraphqlBeside): string[] {
+function graphqlRows(title: string, outcome: GraphqlBeside): string[] {
+  const { kinds, rateLimited, slowest, slowestRefusals, silenceMs, seconds, beside } = outcome;
   const total = Object.values(kinds).reduce((sum, { requests }) => sum + requests, 0);
   return [
     `█ ${title.padEnd(8)} ${grouped(total)} requests in ${grouped(seconds)} s, longest silence of the gateway ${grouped(silenceMs)} ms`,
     ...Object.entries(kinds)
       .filter(([, { requests }]) => requests > 0)
       .map(([kind, { requests, accepted, refused }]) => row(kind, { requests, 'answered with data': accepted, refused })),
+    ...(rateLimited > 0 ? [`  ${grouped(rateLimited)} of these were refused for asking too often`] : []),
     `  slowest: ${inWords(slowest)}`,
     `  slowest refusals: ${inWords(slowestRefusals)}`,
     ...besideRows(beside),

@@ -21,7 +21,12 @@ it('several can be chosen, and hostile requests come as many at a time as is sai
   expect(readOptions(['--hostile', '1', '--concurrency', '20'])!.concurrency).toBe(20);
 });
 
+it('the attacker is an operator, whom no rate limit holds back, or a customer', () => {
+  expect([readOptions([])!.as, readOptions(['--as', 'customer'])!.as]).toEqual(['operator', 'customer']);
+});
+
 it.each([
+  ['--as', 'nobody'],
   ['--doors', 'many'],
   ['--hostile', '-1'],
   ['--concurrency', '0'],

@@ -3,7 +3,7 @@ import { report, resultOf, type FuzzResult } from '../../scripts/fuzz/report';
 
 const options: FuzzOptions = {
   ...{ graphql: 0, hostile: 1_200, doors: 1_000, amqp: 0, poison: 0 },
-  ...{ seed: 1, concurrency: 8, timeoutMs: 1, json: false },
+  ...{ as: 'customer', seed: 1, concurrency: 8, timeoutMs: 1, json: false },
 };
 
 const none = { requests: 0, accepted: 0, refused: 0 };
@@ -11,7 +11,7 @@ const none = { requests: 0, accepted: 0, refused: 0 };
 const found: Omit<FuzzResult, 'verdict' | 'seed' | 'audit'> = {
   hostile: {
     kinds: { valid: none, mutated: none, hostile: { requests: 1_200, accepted: 200, refused: 1_000 } },
-    ...{ violations: [], silenceMs: 1_234, seconds: 17.4 },
+    ...{ rateLimited: 40, violations: [], silenceMs: 1_234, seconds: 17.4 },
     slowest: [{ name: 'a slow body', number: 7, ms: 1_050 }],
     slowestRefusals: [{ name: 'crosswise', number: 9, ms: 88 }],
     beside: {
@@ -41,8 +41,9 @@ describe('the report', () => {
     expect(lineWith("neighbour's p95")).toContain('9 times what it was; the gateway held 140 MiB before, 210 at its peak');
   });
 
-  it('leaves out kinds that were not sent, and shows refusals apart from what is slow by itself', () => {
+  it('leaves out kinds that were not sent, and shows refusals apart', () => {
     expect(lines.filter((line) => /^ {2}(valid|mutated)/.test(line))).toEqual([]);
+    expect(lineWith('too often')).toContain('40 of these');
     expect(lineWith('slowest: ')).toContain('a slow body 1,050 ms');
     expect(lineWith('slowest refusals: ')).toContain('crosswise 88 ms');
   });
