@@ -2,14 +2,19 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { audit, type AuditOutcome } from './audit';
+import { freePort } from './chaos/fleet';
 import { openWorld, type World } from './chaos/world';
 import { exitCodes, runScript } from './exit';
-import { attackGraphql, schemaOf, type GraphqlOutcome } from './fuzz/attackGraphql';
+import { attackDoors, type DoorsOutcome } from './fuzz/attackDoors';
+import { attackGraphql, schemaOf } from './fuzz/attackGraphql';
 import { attackQuestions, type QuestionOutcome } from './fuzz/attackQuestions';
 import { attackQueues, type QueueOutcome } from './fuzz/attackQueues';
+import { besideNeighbour } from './fuzz/besideNeighbour';
+import { startNeighbourThread } from './fuzz/neighbourThread';
 import { readOptions, usage, type FuzzOptions } from './fuzz/options';
 import { startProgress } from './fuzz/progress';
-import { report, resultOf } from './fuzz/report';
+import { report, resultOf, type FuzzResult, type GraphqlBeside } from './fuzz/report';
+import { type RequestKind } from './fuzz/request';
 import { type KnownValues } from './fuzz/values';
 import { type Violation } from './fuzz/violation';
 import { ownLogin } from './login';
@@ -22,14 +27,15 @@ async function main(): Promise<number> {
   if (!options) return printUsage();
   const signal = abortOnSignal(options.timeoutMs);
   say('Starting Postgres, RabbitMQ, and one process of each role.');
+  const grpcPort = await freePort();
   const world = await openWorld({
     roles: { gateway: 1, orders: 1, inventory: 1, accounts: 1, notifications: 1 },
-    settings: { LOG_LEVEL: 'error' },
+    settings: { LOG_LEVEL: 'error', GRPC_PORT: String(grpcPort) },
   });
   const url = world.fleet.gatewayUrls[0]!;
   const client = createClient({ login: ownLogin.token, urls: [url], connections: 2, retryMs: 30_000, signal });
   try {
-    return await fuzz(options, { world, url, client, signal });
+    return await fuzz(options, { world, url, grpcTarget: `127.0.0.1:${grpcPort}`, client, signal });
   } finally {
     await client.close();
     await world.close();
@@ -39,6 +45,7 @@ async function main(): Promise<number> {
 interface Stage {
   world: World;
   url: string;
+  grpcTarget: string;
   client: Client;
   signal: AbortSignal;
 }
@@ -46,7 +53,9 @@ interface Stage {
 async function fuzz(options: FuzzOptions, stage: Stage): Promise<number> {
   const known = await prepare(stage.client, options.seed);
   const memoryAtStart = stage.world.fleet.members.map(({ name, memoryMiB }) => ({ name, start: memoryMiB }));
-  const graphql = options.graphql > 0 ? await onGraphql(options, known, stage) : undefined;
+  const graphql = options.graphql > 0 ? await onGraphql('graphql', options, known, stage) : undefined;
+  const hostile = options.hostile > 0 ? await onGraphql('hostile', options, known, stage) : undefined;
+  const doors = options.doors > 0 ? await onDoors(options, stage) : undefined;
   await atRest(stage);
   const questions = options.amqp > 0 ? await onQuestions(options, stage) : undefined;
   const amqp = options.amqp > 0 ? await onQueues('amqp', { ...options, payloads: options.amqp, huge: 1 }, stage) : undefined;
@@ -62,9 +71,10 @@ async function fuzz(options: FuzzOptions, stage: Stage): Promise<number> {
   const memory = Object.fromEntries(
     memoryAtStart.map(({ name, start }, index) => [name, { start, peak: stage.world.fleet.members[index]!.peakMiB }]),
   );
-  const violations = [graphql, amqp, questions, poison].flatMap((outcome) => outcome?.violations ?? []);
-  violations.push(...survival({ graphql, markerMs, memory }, stage));
-  const result = resultOf(options, { graphql, amqp, questions, poison, markerMs, memory, violations }, outcomes);
+  const attacks = { graphql, hostile, doors, amqp, questions, poison };
+  const violations = Object.values(attacks).flatMap((outcome) => outcome?.violations ?? []);
+  violations.push(...survival({ graphql, hostile, markerMs, memory }, stage));
+  const result = resultOf(options, { ...attacks, markerMs, memory, violations }, outcomes);
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(result, outcomes));
   return result.verdict === 'PASS' ? exitCodes.passed : exitCodes.broken;
 }
@@ -83,14 +93,46 @@ async function prepare(client: Client, seed: number): Promise<KnownValues> {
   return known;
 }
 
-async function onGraphql({ graphql: requests, seed, concurrency }: FuzzOptions, known: KnownValues, { url, signal }: Stage) {
-  const progress = startProgress('graphql', process.stderr);
-  const onProgress = (done: number) => progress.update(done, requests);
-  const healthUrl = url.replace('/graphql', '/health/live');
-  const schema = await schemaOf(url);
+/** Requests of every kind, or only hostile ones; a customer orders beside them, of another login and over connections of its own. */
+async function onGraphql(
+  name: 'graphql' | 'hostile',
+  { seed, concurrency, as, ...doses }: FuzzOptions,
+  known: KnownValues,
+  { world, url, client, signal }: Stage,
+): Promise<GraphqlBeside> {
+  const requests = doses[name];
+  const kinds: readonly RequestKind[] | undefined = name === 'hostile' ? ['hostile'] : undefined;
+  const place = { url, healthUrl: url.replace('/graphql', '/health/live'), schema: await schemaOf(url) };
+  const attacker = as === 'customer' ? ({ role: as, customerId: 'fuzz' } as const) : undefined;
+  const authorization = `Bearer ${await ownLogin.token(attacker)}`;
+  const neighbour = await moveIn({ url, client });
+  const gateway = world.fleet.membersOf('gateway')[0]!;
+  const beside = { neighbour, warmUpMs: 3_000, baselineMs: 10_000, memoryMiB: () => gateway.memoryMiB, signal };
+  say('First a customer orders alone, for comparison.');
+  return besideNeighbour(beside, () => {
+    const progress = startProgress(name, process.stderr);
+    const onProgress = (done: number) => progress.update(done, requests);
+    const attack = { ...place, authorization, seed, kinds, requests, concurrency, known, signal, onProgress };
+    return attackGraphql(attack).finally(() => progress.stop());
+  });
+}
+
+/** A customer who orders as often as one customer may for ever, and a product for it. */
+async function moveIn({ url, client }: Pick<Stage, 'url' | 'client'>) {
+  const customerId = `neighbour-${randomBytes(4).toString('hex')}`;
+  const productId = await createProduct(client, { sku: customerId, name: 'Ordinary', price: 999, onHand: 10_000_000 });
+  const authorization = `Bearer ${await ownLogin.token({ role: 'customer', customerId })}`;
+  return startNeighbourThread({ url, authorization, customerId, productId, ordersPerSecond: 10 });
+}
+
+async function onDoors({ doors: calls, seed, concurrency }: FuzzOptions, stage: Stage): Promise<DoorsOutcome> {
+  const { url, grpcTarget, client, signal } = stage;
+  const known = await prepare(client, seed);
+  const progress = startProgress('doors', process.stderr);
+  const onProgress = (done: number) => progress.update(done, 2 * calls);
   const authorization = `Bearer ${await ownLogin.token()}`;
-  const attack = { url, authorization, healthUrl, schema, seed, requests, concurrency, known, signal, onProgress };
-  return attackGraphql(attack).finally(() => progress.stop());
+  const attack = { url: new URL(url).origin, grpcTarget, authorization, seed, calls, concurrency, known, signal, onProgress };
+  return attackDoors(attack).finally(() => progress.stop());
 }
 
 async function onQueues(
@@ -145,12 +187,13 @@ const MEMORY_LIMIT_MIB = 768;
 
 /** What must hold of the processes themselves. */
 function survival(
-  { graphql, markerMs, memory }: { graphql?: GraphqlOutcome; markerMs: number; memory: Record<string, { peak: number }> },
+  { graphql, hostile, markerMs, memory }: Pick<FuzzResult, 'graphql' | 'hostile' | 'markerMs' | 'memory'>,
   { world }: Stage,
 ): Violation[] {
   const found = world.fleet.crashes().map((what) => ({ what, where: 'processes', sample: '' }));
-  if (graphql && graphql.silenceMs > SILENCE_LIMIT_MS)
-    found.push({ what: `silent for ${graphql.silenceMs} ms`, where: 'gateway', sample: JSON.stringify(graphql.slowest) });
+  for (const attack of [graphql, hostile])
+    if (attack && attack.silenceMs > SILENCE_LIMIT_MS)
+      found.push({ what: `silent for ${attack.silenceMs} ms`, where: 'gateway', sample: JSON.stringify(attack.slowest) });
   if (markerMs >= MARKER_LIMIT_MS)
     found.push({ what: 'the order placed afterwards was not confirmed', where: 'marker', sample: '' });
   for (const [name, { peak }] of Object.entries(memory))

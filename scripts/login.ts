@@ -33,7 +33,8 @@ export async function signedToken(caller: Caller = anOperator, lifetimeSeconds =
 /** For a Holdfast that a command starts for itself: what its processes are given, and what they are shown. */
 export const ownLogin = {
   settings: { AUTH_SECRET: randomBytes(32).toString('hex') },
-  token: () => signToken(identitySettings(readConfig(ownLogin.settings)) as IdentitySettings, anOperator, 30 * DAY_SECONDS),
+  token: (caller: Caller = anOperator) =>
+    signToken(identitySettings(readConfig(ownLogin.settings)) as IdentitySettings, caller, 30 * DAY_SECONDS),
 };
 
 /** What to do about it, for people. */

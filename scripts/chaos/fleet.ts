@@ -148,7 +148,7 @@ class Member implements FleetMember {
     const preloads = [...always, ...preload].flatMap((module) => ['--require', module]);
     const { PATH, HOME } = process.env;
     const env = {
-      ...{ PATH, HOME, ...common, ...settings, PORT: String(this.port), WORKER_PORT: String(this.port), GRPC_PORT: '0' },
+      ...{ PATH, HOME, GRPC_PORT: '0', ...common, ...settings, PORT: String(this.port), WORKER_PORT: String(this.port) },
       DATABASE_URL: through(databaseUrl, this.wires.postgres),
       RABBITMQ_URL: brokerUrl.includes(',') ? brokerUrl : through(brokerUrl, this.wires.rabbitmq),
       HOLDFAST_DATA: join(this.options.folder, this.name),

@@ -3,8 +3,9 @@ import { credentials, makeGenericClientConstructor, Metadata, status as statusCo
 import { grpcServices } from '../../src/gateway';
 import { below, pick, seededRandom, type Random } from '../random';
 import { ANSWER_LIMIT_MS, leakIn } from './judge';
-import { anInt, anyJson, aText, chance, wounded, type KnownValues } from './values';
-import { type Violation } from './violation';
+import { keepSlowest, type Timed } from './slowest';
+import { anInt, anyJson, aText, chance, learn, wounded, type KnownValues } from './values';
+import { VIOLATIONS_MAX, type Violation } from './violation';
 
 export interface DoorsAttack {
   /** Where the gateway serves plain HTTP, and gRPC. */
@@ -18,12 +19,16 @@ export interface DoorsAttack {
   concurrency: number;
   known: KnownValues;
   signal: AbortSignal;
+  onProgress: (calls: number) => void;
 }
 
 export interface DoorsOutcome {
   doors: Record<'grpc' | 'rest', { calls: number; accepted: number; refused: number }>;
-  /** Each with the number that gives its call again. */
+  /** Each with the call that did it. */
   violations: Violation[];
+  /** The slowest answers, slowest first. */
+  slowest: Timed[];
+  seconds: number;
 }
 
 /** How a call went: what breaks a promise in it, in words, and whether it was done. */
@@ -32,6 +37,8 @@ interface Fate {
   accepted: boolean;
   faults: string[];
   sample: string;
+  /** What came back. */
+  answer: string;
 }
 
 /**
@@ -41,35 +48,46 @@ interface Fate {
 export async function attackDoors(attack: DoorsAttack): Promise<DoorsOutcome> {
   const outcome: DoorsOutcome = {
     doors: { grpc: { calls: 0, accepted: 0, refused: 0 }, rest: { calls: 0, accepted: 0, refused: 0 } },
-    violations: [],
+    ...{ violations: [], slowest: [], seconds: 0 },
   };
+  const startedAt = performance.now();
   const grpc = openGrpc(attack);
-  const call = { grpc: grpc.call, rest: (random: Random) => callRest(attack, random) };
+  const callAt = { grpc: grpc.call, rest: (random: Random) => callRest(attack, random) };
   let next = 0;
+  let done = 0;
   const work = async () => {
-    while (next < attack.calls * 2 && !attack.signal.aborted) {
+    while (next < attack.calls * 2 && !attack.signal.aborted && outcome.violations.length < VIOLATIONS_MAX) {
       const number = next++;
       const door = number % 2 === 0 ? 'grpc' : 'rest';
-      const startedAt = performance.now();
-      const { name, accepted, faults, sample } = await call[door](seededRandom(attack.seed * 6_151 + number * 31_337));
-      const ms = Math.round(performance.now() - startedAt);
-      // An update waits for inventory as long as any answer may take.
-      if (ms > 2 * ANSWER_LIMIT_MS) faults.push(`took ${ms} ms`);
-      outcome.doors[door].calls++;
-      outcome.doors[door][accepted ? 'accepted' : 'refused']++;
-      for (const what of faults) outcome.violations.push({ what, where: `${door} ${number}: ${name}`, sample });
+      const sentAt = performance.now();
+      const fate = await callAt[door](seededRandom(attack.seed * 6_151 + number * 31_337));
+      note(outcome, { door, number, ms: performance.now() - sentAt, ...fate });
+      if (fate.accepted) learn(attack.known, fate.answer);
+      attack.onProgress(++done);
     }
   };
   await Promise.all(Array.from({ length: attack.concurrency }, work));
   grpc.close();
-  return outcome;
+  return { ...outcome, seconds: (performance.now() - startedAt) / 1_000 };
+}
+
+function note(outcome: DoorsOutcome, call: Fate & { door: 'grpc' | 'rest'; number: number; ms: number }): void {
+  const { door, number, ms, accepted, faults, sample, answer } = call;
+  const where = `${door} ${number}: ${call.name}`;
+  // An update waits for inventory as long as any answer may take.
+  const late = ms > 2 * ANSWER_LIMIT_MS ? [`took ${Math.round(ms)} ms`] : [];
+  outcome.doors[door].calls++;
+  outcome.doors[door][accepted ? 'accepted' : 'refused']++;
+  for (const what of [...faults, ...late])
+    outcome.violations.push({ what, where, sample: `${sample}\n      answered ${answer.slice(0, 600)}` });
+  keepSlowest(outcome.slowest, { name: `${door} ${call.name}`, number, ms });
 }
 
 type Unary = (
   message: object,
   metadata: Metadata,
   options: object,
-  answer: (error: { code: number; details: string; metadata: Metadata } | null) => void,
+  answered: (error: { code: number; details: string; metadata: Metadata } | null, answer?: object) => void,
 ) => void;
 
 function openGrpc({ grpcTarget, authorization, known }: DoorsAttack) {
@@ -93,15 +111,15 @@ function answered(client: Client, method: string, message: object, metadata: Met
   const unary = (client as unknown as Record<string, Unary>)[method]!.bind(client);
   const sample = JSON.stringify(message).slice(0, 500);
   return new Promise((resolve) => {
-    unary(message, metadata, { deadline: Date.now() + 4 * ANSWER_LIMIT_MS }, (error) => {
-      if (!error) return resolve({ name: method, accepted: true, faults: [], sample });
+    unary(message, metadata, { deadline: Date.now() + 4 * ANSWER_LIMIT_MS }, (error, answer) => {
+      if (!error) return resolve({ name: method, accepted: true, faults: [], sample, answer: JSON.stringify(answer) });
       const status = statusCodes[error.code]!;
-      const faults = ownFaults.has(status) ? [`${status}: ${error.details.slice(0, 300)}`] : [];
+      const faults = ownFaults.has(status) ? [status] : [];
       const headers = JSON.stringify(error.metadata.toHttp2Headers()).length + encodeURI(error.details).length;
       if (headers > HEADER_BYTES_MAX) faults.push(`a refusal of ${headers} bytes`);
       const leak = leakIn(error.details);
       if (leak) faults.push(`says ${leak}`);
-      resolve({ name: method, accepted: false, faults, sample });
+      resolve({ name: method, accepted: false, faults, sample, answer: `${status}: ${error.details}` });
     });
   });
 }
@@ -130,13 +148,16 @@ const grpcCalls: [string, (known: KnownValues, random: Random) => object][] = [
 ];
 
 function lines(known: KnownValues, random: Random) {
+  const count = pick([0, 1, 2, 3, 101, 2_000], random);
+  // Thousands of endless texts would keep the attacker busy for seconds, and the gateway reads no more than its limit of them.
+  const sku = () => (count > 3 ? aText(known, random).toWellFormed() : anyText(known, random));
   const line = () => ({
-    ...(chance(0.5, random) ? { productId: anInt(known, random) } : { sku: anyText(known, random) }),
+    ...(chance(0.5, random) ? { productId: anInt(known, random) } : { sku: sku() }),
     quantity: chance(0.7, random) ? 1 + below(3, random) : anInt(known, random),
   });
   const plain = () => ({ productId: pick(known.productIds, random), quantity: 1 });
   if (chance(0.3, random)) return { items: [plain()] };
-  return { items: Array.from({ length: pick([0, 1, 2, 3, 101, 2_000], random) }, chance(0.5, random) ? line : plain) };
+  return { items: Array.from({ length: count }, chance(0.5, random) ? line : plain) };
 }
 
 function extras(known: KnownValues, random: Random) {
@@ -160,14 +181,9 @@ async function callRest({ url, authorization, known }: DoorsAttack, random: Rand
   try {
     const response = await fetch(`${url}${path}`, { method, headers, body, redirect: 'manual' });
     const text = await response.text();
-    return {
-      name,
-      accepted: response.ok,
-      faults: restFaults(response.status, text),
-      sample: `${sample}\n      answered ${text}`,
-    };
+    return { name, accepted: response.ok, faults: restFaults(response.status, text), sample, answer: text };
   } catch (error) {
-    return { name, accepted: false, faults: [`no answer: ${String(error)}`], sample };
+    return { name, accepted: false, faults: ['no answer'], sample, answer: String(error) };
   }
 }
 

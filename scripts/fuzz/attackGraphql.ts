@@ -4,8 +4,9 @@ import { breaches, type Answer } from './judge';
 import { requestKinds, type FuzzRequest, type RequestKind } from './request';
 import { fuzzRequest } from './requests';
 import { createSender } from './send';
-import { type KnownValues } from './values';
-import { type Violation } from './violation';
+import { keepSlowest, type Timed } from './slowest';
+import { learn, type KnownValues } from './values';
+import { VIOLATIONS_MAX, type Violation } from './violation';
 
 export interface GraphqlAttack {
   url: string;
@@ -15,6 +16,8 @@ export interface GraphqlAttack {
   healthUrl: string;
   schema: GraphQLSchema;
   seed: number;
+  /** Every kind in its share, unless some are chosen. */
+  kinds?: readonly RequestKind[];
   requests: number;
   concurrency: number;
   known: KnownValues;
@@ -24,10 +27,14 @@ export interface GraphqlAttack {
 
 export interface GraphqlOutcome {
   kinds: Record<RequestKind, { requests: number; accepted: number; refused: number }>;
+  /** How many of the refused had asked too often; a customer does so. */
+  rateLimited: number;
   /** Each with the request that did it, so that it can be sent again. */
   violations: Violation[];
   /** The slowest answers, slowest first. */
-  slowest: { name: string; number: number; ms: number }[];
+  slowest: Timed[];
+  /** The slowest of those that a whole request was refused with: what comes in pieces takes its sender's time. */
+  slowestRefusals: Timed[];
   /** The longest that the gateway was silent for a look at its health: how long one request held up all others. */
   silenceMs: number;
   seconds: number;
@@ -65,44 +72,38 @@ export async function schemaOf(url: string): Promise<GraphQLSchema> {
   return buildClientSchema(data);
 }
 
-/** After so many it is clear that something is wrong, and the rest would only bury it. */
-const VIOLATIONS_MAX = 50;
-const SLOWEST = 5;
 const PROBE_EVERY_MS = 250;
 
 function newOutcome(): GraphqlOutcome {
   const kinds = Object.fromEntries(requestKinds.map((kind) => [kind, { requests: 0, accepted: 0, refused: 0 }]));
-  return { kinds: kinds as GraphqlOutcome['kinds'], violations: [], slowest: [], silenceMs: 0, seconds: 0 };
+  return {
+    kinds: kinds as GraphqlOutcome['kinds'],
+    rateLimited: 0,
+    violations: [],
+    slowest: [],
+    slowestRefusals: [],
+    silenceMs: 0,
+    seconds: 0,
+  };
 }
 
-function note({ kinds, violations, slowest }: GraphqlOutcome, request: FuzzRequest, answer: Answer): void {
+function note(outcome: GraphqlOutcome, request: FuzzRequest, answer: Answer): void {
+  const { kinds, violations, slowest, slowestRefusals } = outcome;
   const counts = kinds[request.kind];
+  const isAccepted = answer.text.startsWith('{"data"');
   counts.requests++;
-  if (answer.text.startsWith('{"data"')) counts.accepted++;
-  else counts.refused++;
+  counts[isAccepted ? 'accepted' : 'refused']++;
+  if (answer.status === 429) outcome.rateLimited++;
   const where = `${request.kind} ${request.number}: ${request.name}`;
   for (const what of breaches(request, answer)) violations.push({ what, where, sample: sampleOf(request, answer) });
-  slowest.push({ name: request.name, number: request.number, ms: Math.round(answer.ms) });
-  slowest.sort((a, b) => b.ms - a.ms).splice(SLOWEST);
+  const timed = { name: request.name, number: request.number, ms: answer.ms };
+  keepSlowest(slowest, timed);
+  if (!isAccepted && !request.raw) keepSlowest(slowestRefusals, timed);
 }
 
 function sampleOf({ raw, body }: FuzzRequest, { text }: Answer): string {
   const sent = raw ? raw.pieces.join('') : body.toString();
   return `${sent.slice(0, 1_500)}\n      answered ${text.slice(0, 600)}`;
-}
-
-/** Ids and cursors out of answers, a few hundred of the latest, so that later requests find what earlier ones made. */
-function learn(known: KnownValues, text: string): void {
-  keepLatest(known.orderIds, text.match(/ORD-[\w-]+/g) ?? []);
-  keepLatest(
-    known.cursors,
-    [...text.matchAll(/"(?:\w+)":"([\w-]{8,60}={0,2})"/g)].map((match) => match[1]!).filter((value) => !value.startsWith('ORD-')),
-  );
-}
-
-function keepLatest(list: string[], more: string[]): void {
-  list.push(...more.slice(0, 20));
-  list.splice(0, Math.max(0, list.length - 300));
 }
 
 /** Asks for health all the while: one process answers all, so its longest silence is the longest block. */

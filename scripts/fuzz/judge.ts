@@ -64,8 +64,8 @@ function codesIn(json: unknown): string[] {
   return Array.isArray(errors) ? errors.map((error) => error.extensions?.code ?? '') : [];
 }
 
-/** What is broken as HTTP is answered by HTTP, without a body; pages, health and metrics speak for themselves. */
+/** What is broken as HTTP is answered by HTTP, without a body, and an upgrade over WebSocket; pages, health and metrics speak for themselves. */
 function isBelowGraphql({ raw, headers }: FuzzRequest, { status, text, contentType }: Answer): boolean {
-  if (raw) return text === '' || contentType.startsWith('text/');
+  if (raw) return status === 101 || text === '' || contentType.startsWith('text/');
   return headers.accept?.includes('multipart') === true && status === 200;
 }

@@ -1,16 +1,22 @@
 import { type AuditOutcome } from '../audit';
 import { grouped } from '../simulate/progress';
+import { type DoorsOutcome } from './attackDoors';
 import { type GraphqlOutcome } from './attackGraphql';
 import { type QuestionOutcome } from './attackQuestions';
 import { type QueueOutcome } from './attackQueues';
+import { type Beside } from './besideNeighbour';
+import { type OrderAnswers } from './neighbour';
 import { type FuzzOptions } from './options';
+import { type Timed } from './slowest';
 import { type Violation } from './violation';
 
 /** All that a run found. */
 export interface FuzzResult {
   verdict: 'PASS' | 'FAIL';
   seed: number;
-  graphql?: GraphqlOutcome;
+  graphql?: GraphqlBeside;
+  hostile?: GraphqlBeside;
+  doors?: DoorsOutcome;
   amqp?: QueueOutcome;
   questions?: QuestionOutcome;
   poison?: QueueOutcome;
@@ -23,13 +29,21 @@ export interface FuzzResult {
   violations: Violation[];
 }
 
+/** Requests, and what they were to others. */
+export type GraphqlBeside = GraphqlOutcome & { beside: Beside };
+
 /** The result for people: a table of what was sent, then each promise that broke, with what broke it. */
-export function report({ graphql, amqp, questions, poison, ...result }: FuzzResult, outcomes: AuditOutcome[]): string {
+export function report(
+  { graphql, hostile, doors, amqp, questions, poison, ...result }: FuzzResult,
+  outcomes: AuditOutcome[],
+): string {
   const broken = outcomes.filter((outcome) => outcome.broken > 0);
   return [
     '',
     `█ VERDICT${result.verdict.padStart(WIDTH - 9)}`,
-    ...(graphql ? graphqlRows(graphql) : []),
+    ...(graphql ? graphqlRows('GRAPHQL', graphql) : []),
+    ...(hostile ? graphqlRows('HOSTILE', hostile) : []),
+    ...(doors ? doorRows(doors) : []),
     ...(amqp ? queueRows('AMQP', amqp) : []),
     ...(questions ? questionRows(questions) : []),
     ...(poison ? queueRows('POISON', poison) : []),
@@ -58,14 +72,44 @@ export function resultOf(
 const WIDTH = 96;
 const SHOWN_MAX = 20;
 
-function graphqlRows({ kinds, slowest, silenceMs, seconds }: GraphqlOutcome): string[] {
+function graphqlRows(title: string, outcome: GraphqlBeside): string[] {
+  const { kinds, rateLimited, slowest, slowestRefusals, silenceMs, seconds, beside } = outcome;
   const total = Object.values(kinds).reduce((sum, { requests }) => sum + requests, 0);
   return [
-    `█ GRAPHQL  ${grouped(total)} requests in ${grouped(seconds)} s, longest silence of the gateway ${grouped(silenceMs)} ms`,
-    ...Object.entries(kinds).map(([kind, counts]) =>
-      row(kind, { requests: counts.requests, 'answered with data': counts.accepted, refused: counts.refused }),
-    ),
-    `  slowest: ${slowest.map(({ name, ms }) => `${name} ${grouped(ms)} ms`).join(' · ')}`,
+    `█ ${title.padEnd(8)} ${grouped(total)} requests in ${grouped(seconds)} s, longest silence of the gateway ${grouped(silenceMs)} ms`,
+    ...Object.entries(kinds)
+      .filter(([, { requests }]) => requests > 0)
+      .map(([kind, { requests, accepted, refused }]) => row(kind, { requests, 'answered with data': accepted, refused })),
+    ...(rateLimited > 0 ? [`  ${grouped(rateLimited)} of these were refused for asking too often`] : []),
+    `  slowest: ${inWords(slowest)}`,
+    `  slowest refusals: ${inWords(slowestRefusals)}`,
+    ...besideRows(beside),
+  ];
+}
+
+function inWords(timed: Timed[]): string {
+  return timed.map(({ name, ms }) => `${name} ${grouped(ms)} ms`).join(' · ');
+}
+
+function besideRows({ before, during, p95Ratio, memory }: Beside): string[] {
+  return [
+    answersRow('a neighbour alone', before),
+    answersRow('beside it', during),
+    `  the neighbour's p95 is ${p95Ratio} times what it was; the gateway held ${memory.before} MiB before, ${memory.peak} at its peak`,
+  ];
+}
+
+function answersRow(name: string, { orders, refused, p50, p95, p99, max }: OrderAnswers): string {
+  const times = Object.entries({ p50, p95, p99, max }).map(([label, ms]) => `${label} ${ms.toFixed(1).padStart(7)}`);
+  return `${row(name, { orders, refused })}   ${times.join('  ')} ms`;
+}
+
+function doorRows({ doors, slowest, seconds }: DoorsOutcome): string[] {
+  const total = Object.values(doors).reduce((sum, { calls }) => sum + calls, 0);
+  return [
+    `█ DOORS    ${grouped(total)} calls in ${grouped(seconds)} s`,
+    ...Object.entries(doors).map(([door, { calls, accepted, refused }]) => row(door, { calls, answered: accepted, refused })),
+    `  slowest: ${inWords(slowest)}`,
   ];
 }
 

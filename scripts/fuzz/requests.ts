@@ -3,7 +3,7 @@ import { type GraphQLSchema } from 'graphql';
 import { pick, seededRandom, type Random } from '../random';
 import { hostileRequest } from './hostile';
 import { validOperation, type Operation } from './operations';
-import { plainHeaders, type FuzzRequest, type RequestBody } from './request';
+import { plainHeaders, type FuzzRequest, type RequestBody, type RequestKind } from './request';
 import { anyJson, chance, someBytes, wounded, type KnownValues } from './values';
 
 export interface RequestOptions {
@@ -11,12 +11,17 @@ export interface RequestOptions {
   schema: GraphQLSchema;
   /** Filled as the run goes on: ids that answers told. */
   known: KnownValues;
+  /** They take turns. */
+  kinds?: readonly RequestKind[];
 }
 
-/** The request of a number: two fifths each are valid and mutated, one is hostile. Its randomness is its own. */
-export function fuzzRequest(number: number, { seed, schema, known }: RequestOptions): FuzzRequest {
+/** Two fifths each are valid and mutated, one is hostile. */
+const everyKind: readonly RequestKind[] = ['valid', 'mutated', 'valid', 'mutated', 'hostile'];
+
+/** The request of a number. Its randomness is its own. */
+export function fuzzRequest(number: number, { seed, schema, known, kinds = everyKind }: RequestOptions): FuzzRequest {
   const random = seededRandom(seed * 7_919 + number * 104_729);
-  const kind = (['valid', 'mutated', 'valid', 'mutated', 'hostile'] as const)[number % 5]!;
+  const kind = kinds[number % kinds.length]!;
   const operation = validOperation({ schema, known, random });
   switch (kind) {
     case 'valid':

@@ -9,6 +9,20 @@ export interface KnownValues {
   cursors: string[];
 }
 
+/** Ids and cursors out of answers, a few hundred of the latest, so that later requests find what earlier ones made. */
+export function learn(known: KnownValues, text: string): void {
+  keepLatest(known.orderIds, text.match(/ORD-[\w-]+/g) ?? []);
+  keepLatest(
+    known.cursors,
+    [...text.matchAll(/"(?:\w+)":"([\w-]{8,60}={0,2})"/g)].map((match) => match[1]!).filter((value) => !value.startsWith('ORD-')),
+  );
+}
+
+function keepLatest(list: string[], more: string[]): void {
+  list.push(...more.slice(0, 20));
+  list.splice(0, Math.max(0, list.length - 300));
+}
+
 export function chance(share: number, random: Random): boolean {
   return random() < share;
 }

@@ -6,3 +6,6 @@ export interface Violation {
   /** How it began, and what came of it. */
   sample: string;
 }
+
+/** After so many it is clear that something is wrong, and the rest would only bury it. */
+export const VIOLATIONS_MAX = 50;

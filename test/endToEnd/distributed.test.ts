@@ -95,8 +95,15 @@ const url = testRabbitmqUrl();
       fields: [{ path: 'name' }],
     });
     expect(await change(`deactivateProduct(productId: ${String(made.id)})`)).toMatchObject({ __typename: 'Product' });
+    for (const nowhere of [
+      'deactivateProduct(productId: 0)',
+      'updateProduct(productId: -2147483648, input: { price: 1 })',
+      'adjustStock(input: { productId: -1, delta: 1, reason: RECEIVED })',
+      `setStock(input: { sku: "${'x'.repeat(300)}", onHand: 1, compareOnHand: 0, reason: LOST })`,
+    ])
+      expect(await change(nowhere)).toEqual({ __typename: 'UnknownProductError' });
     const { values } = await inventory.ground.metrics.rpcServed.get();
-    expect(values.filter(({ labels }) => labels.queue === 'inventory.desk').map(({ value }) => value)).toEqual([5]);
+    expect(values.filter(({ labels }) => labels.queue === 'inventory.desk').map(({ value }) => value)).toEqual([9]);
   });
 
   it('two gateways, two orders and three inventories share the work and sell exactly the stock (S2.14)', async () => {

@@ -8,6 +8,8 @@ import { attackDoors } from '../../scripts/fuzz/attackDoors';
 import { attackGraphql, schemaOf } from '../../scripts/fuzz/attackGraphql';
 import { attackQuestions } from '../../scripts/fuzz/attackQuestions';
 import { attackQueues } from '../../scripts/fuzz/attackQueues';
+import { besideNeighbour } from '../../scripts/fuzz/besideNeighbour';
+import { startNeighbour } from '../../scripts/fuzz/neighbour';
 import { validOperation } from '../../scripts/fuzz/operations';
 import { workQueues } from '../../scripts/fuzz/payloads';
 import { openAttacker, type Attacker } from '../../scripts/fuzz/publish';
@@ -93,6 +95,46 @@ describe('the gateway', () => {
     expect(await brokenPromises(house)).toEqual([]);
   });
 
+  it('a neighbour of 40 hostile requests is answered by an order each time', async () => {
+    const place = { url: `${house.url}/graphql`, healthUrl: `${house.url}/health/live` };
+    const login = await house.as({ role: 'operator', name: 'fuzz' });
+    const products = await knownProducts(house);
+    const customerId = 'neighbour';
+    const neighbour = startNeighbour({
+      ...{ url: place.url, customerId, ...(await house.as({ role: 'customer', customerId })) },
+      ...{ productId: products.productIds[0]!, ordersPerSecond: 20 },
+    });
+    const alone = { neighbour, warmUpMs: 100, baselineMs: 300, memoryMiB: () => 0, signal: never };
+    const { kinds, violations, beside } = await besideNeighbour(alone, () =>
+      attackGraphql({
+        ...{ ...place, ...login, schema, seed: 5, kinds: ['hostile'], requests: 40, concurrency: 4, known, ...quietly },
+      }),
+    );
+    expect(violations).toEqual([]);
+    expect(kinds).toMatchObject({ valid: { requests: 0 }, mutated: { requests: 0 }, hostile: { requests: 40 } });
+    const ordered = await house.database.order.count({ where: { customerId } });
+    expect(beside.before.orders).toBeGreaterThan(2);
+    expect(beside.during.orders).toBeGreaterThan(2);
+    expect(beside.before.orders + beside.during.orders).toBeLessThan(ordered);
+    for (const { p50, p95, p99, max } of [beside.before, beside.during])
+      expect([p50, p95, p99, max]).toEqual([p50, p95, p99, max].sort((a, b) => a - b));
+  });
+
+  it('a neighbour who is refused says so', async () => {
+    const [customerId, other] = ['neighbour', 'somebody else'];
+    const neighbour = startNeighbour({
+      ...{ url: `${house.url}/graphql`, customerId, ...(await house.as({ role: 'customer', customerId: other })) },
+      ...{ productId: known.productIds[0]!, ordersPerSecond: 100 },
+    });
+    neighbour.enter('during');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const { before, during, violations } = await neighbour.stop();
+    expect(before.orders).toBe(0);
+    expect(during.refused).toBeGreaterThan(0);
+    expect(during.refused).toBe(during.orders);
+    expect(violations[0]!.what).toBe('an ordinary order was refused');
+  });
+
   it('every answer to 200 calls of gRPC and 200 of REST is in order', async () => {
     const login = await house.as({ role: 'operator', name: 'fuzz' });
     const place = { url: house.url, grpcTarget: house.grpcTarget!, ...login };
@@ -103,7 +145,7 @@ describe('the gateway', () => {
       calls: 200,
       concurrency: 8,
       known: await knownProducts(house),
-      signal: never,
+      ...quietly,
     });
     expect(outcome.violations).toEqual([]);
     for (const { accepted, refused } of Object.values(outcome.doors)) expect(Math.min(accepted, refused)).toBeGreaterThan(3);
