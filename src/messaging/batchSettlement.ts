@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 
 import { type EventType } from '../contracts';
-import { classifyDatabaseError, sqlStateOf } from '../database';
+import { classifyDatabaseError, isPassingFault, sqlStateOf } from '../database';
 import { failpointAfterSending } from '../faults';
 import { ATTEMPTS_MAX, retryDelayMs } from './backoff';
 import { BatchWork, type BatchWorkOptions, type Parsed } from './batchWork';
@@ -66,7 +66,7 @@ export class BatchSettlement {
         return this.acknowledge(batch);
       } catch (error) {
         const isPatient = attempt < patience || (batch.length === 1 && !isRefusal(error));
-        if (!isSurroundings(error) || !isPatient) return this.handleFailure(batch, error);
+        if (!isPassingFault(error) || !isPatient) return this.handleFailure(batch, error);
         log.warn({ err: error, queue, messages: batch.length, attempt }, 'the database cannot serve; the batch waits in hand');
         await this.waitForDatabase(attempt);
       }
@@ -95,7 +95,7 @@ export class BatchSettlement {
     if (batch.length === 1) return this.settleFailure(batch[0]!, error);
     const half = Math.ceil(batch.length / 2);
     // The whole was waited for already: a row that somebody holds for hours must not be waited for at every halving.
-    const patience = isSurroundings(error) ? 1 : PATIENCE_MAX;
+    const patience = isPassingFault(error) ? 1 : PATIENCE_MAX;
     await this.handle(batch.slice(0, half), patience);
     await this.handle(batch.slice(half), patience);
   }
@@ -145,11 +145,6 @@ function isRefusal(error: unknown): boolean {
 }
 
 const QUERY_CANCELED = '57014';
-
-/** Nothing to do with the message: the same batch will pass when the database is back. */
-function isSurroundings(error: unknown): boolean {
-  return ['retry', 'unavailable', 'unknown-outcome'].includes(classifyDatabaseError(error));
-}
 
 /** No later attempt can end differently: the message says what is not so, or what the database cannot hold. */
 function isHopeless(error: unknown): boolean {
