@@ -61,8 +61,8 @@ module.exports = {
     ),
     rule(
       'amqplib-in-one-place',
-      'Only brokers/rabbitmq.ts speaks AMQP; everyone else uses the Broker port.',
-      { path: '^src/', pathNot: '^src/messaging/brokers/rabbitmq\\.ts$' },
+      'Only brokers/rabbitmqConnection.ts knows the AMQP library; everyone else uses the Broker port.',
+      { path: '^src/', pathNot: '^src/messaging/brokers/rabbitmqConnection\\.ts$' },
       { path: 'node_modules/amqplib' },
     ),
     rule(

@@ -6,6 +6,8 @@ import type * as reservationRowsModule from '../src/inventory/reservationRows';
 import type * as stockModule from '../src/inventory/stock';
 import { type Stock } from '../src/inventory/stock';
 import type * as stockRowsModule from '../src/inventory/stockRows';
+import type * as settlementModule from '../src/messaging/batchSettlement';
+import { type BatchSettlementOptions } from '../src/messaging/batchSettlement';
 import { type Broker, type Delivery } from '../src/messaging/broker';
 import { type AmqpMessage } from '../src/messaging/brokers/amqp';
 import type * as rabbitmqModule from '../src/messaging/brokers/rabbitmq';
@@ -318,13 +320,13 @@ function ackOnAnotherChannel(): void {
 }
 
 function poisonGoesBack(): void {
-  type Inside = new (options: ConsumerOptions) => { bury(delivery: Delivery): Promise<void> };
-  substitute<typeof consumerModule>('src/messaging/consumer', ({ Consumer }) => ({
-    Consumer: class extends (Consumer as unknown as Inside) {
+  type Inside = new (options: BatchSettlementOptions, stopping: AbortSignal) => { bury(delivery: Delivery): Promise<void> };
+  substitute<typeof settlementModule>('src/messaging/batchSettlement', ({ BatchSettlement }) => ({
+    BatchSettlement: class extends (BatchSettlement as unknown as Inside) {
       override bury(delivery: Delivery) {
         (delivery as unknown as { giveBack(): void }).giveBack();
         return Promise.resolve();
       }
-    } as unknown as typeof Consumer,
+    } as unknown as typeof BatchSettlement,
   }));
 }

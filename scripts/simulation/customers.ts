@@ -1,6 +1,6 @@
 import { type CloseOrderResult } from '../../src/orders/closeOrder';
 import { type CreateOrderInput, type CreateOrderResult } from '../../src/orders/createOrder';
-import { type OrderLine } from '../../src/orders/order';
+import { type OrderLine } from '../../src/orders/orderLines';
 import { below, pick } from '../random';
 import { count } from './coverage';
 import { openForeignShop, type ForeignOrder } from './foreignShop';

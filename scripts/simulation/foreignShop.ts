@@ -1,5 +1,5 @@
 import { exchanges, routes, type AnyEvent } from '../../src/contracts';
-import { type OrderLine } from '../../src/orders/order';
+import { type OrderLine } from '../../src/orders/orderLines';
 import { below } from '../random';
 import { type World } from './world';
 

@@ -1,4 +1,4 @@
-import { classifyDatabaseError } from '../../src/database/errors';
+import { isPassingFault } from '../../src/database/errors';
 import { count } from './coverage';
 import { type House } from './house';
 import { aProcess, type SimulatedProcess } from './scheduler';
@@ -63,5 +63,5 @@ export class Street {
 
 /** A customer may be told that Holdfast cannot now; never that it broke a rule of its own tables, or broke. */
 function isOfItsTime(error: Error): boolean {
-  return error.name === 'Unavailable' || ['retry', 'unavailable', 'unknown-outcome'].includes(classifyDatabaseError(error));
+  return error.name === 'Unavailable' || isPassingFault(error);
 }

@@ -20,6 +20,11 @@ export function classifyDatabaseError(error: unknown): DatabaseErrorClass {
   return classByText(error);
 }
 
+/** True when the surroundings are at fault and not the work, which may be done again; after an unknown outcome, if that is harmless. */
+export function isPassingFault(error: unknown): boolean {
+  return ['retry', 'unavailable', 'unknown-outcome'].includes(classifyDatabaseError(error));
+}
+
 /** The server's five-character code, from a Prisma error of any shape, an adapter error or one of pg's own. */
 export function sqlStateOf(error: unknown): string | undefined {
   for (const link of linksOf(error)) {

@@ -1,6 +1,6 @@
 /** The door of the database room: whoever needs Postgres comes through here, and names neither pg nor the generated client. */
 export { openDatabase, type Connections, type Database, type DatabaseOptions, type Transaction } from './client';
-export { classifyDatabaseError, sqlStateOf, type DatabaseErrorClass } from './errors';
+export { classifyDatabaseError, isPassingFault, sqlStateOf, type DatabaseErrorClass } from './errors';
 export { retried, RetryTransaction, transaction, type RetryOptions, type TransactionOptions } from './transaction';
 export { waitForPostgres } from './connection';
 export { grantTables, type Grantee } from './grants';

@@ -1,4 +1,4 @@
-import { classifyDatabaseError, type DatabaseErrorClass } from '../database';
+import { isPassingFault } from '../database';
 
 /**
  * Does `work`, which only reads, again while the database is away, so that who follows goes on where it was; gives up with the last
@@ -9,12 +9,10 @@ export async function patiently<T>(work: () => Promise<T>, signal: AbortSignal):
     try {
       return await work();
     } catch (error) {
-      if (signal.aborted || !passing.includes(classifyDatabaseError(error))) throw error;
+      if (signal.aborted || !isPassingFault(error)) throw error;
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
 }
 
 const PAUSE_MS = 500;
-
-const passing: DatabaseErrorClass[] = ['retry', 'unavailable', 'unknown-outcome'];

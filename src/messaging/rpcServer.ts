@@ -1,5 +1,5 @@
 import { faultsOf, inputRefusal, type ReplyOf, type RequestOf, type Rpc, type RpcRefusalCode } from '../contracts';
-import { classifyDatabaseError } from '../database';
+import { isPassingFault } from '../database';
 import { Unavailable, type Logger, type Metrics } from '../observability';
 import { type Broker, type Delivery, type Subscription } from './broker';
 import { parseJson, PoisonMessage } from './message';
@@ -93,8 +93,7 @@ function readRequest({ request }: Rpc, body: Buffer): unknown {
 function refusalOf(error: unknown): { code: RpcRefusalCode; message: string } {
   if (error instanceof PoisonMessage) return { code: 'BAD_REQUEST', message: error.message.slice(0, 1_000) };
   if (error instanceof Unavailable) return { code: 'UNAVAILABLE', message: error.message };
-  const isAway = ['retry', 'unavailable', 'unknown-outcome'].includes(classifyDatabaseError(error));
-  return isAway
+  return isPassingFault(error)
     ? { code: 'UNAVAILABLE', message: 'It cannot be answered at the moment. Ask again later.' }
     : { code: 'INTERNAL', message: 'It could not be answered; the fault is ours.' };
 }

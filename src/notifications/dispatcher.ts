@@ -1,6 +1,6 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 
-import { classifyDatabaseError, type Database } from '../database';
+import { isPassingFault, type Database } from '../database';
 import { type Logger, type Metrics } from '../observability';
 import { type Channels, type Outcome } from './channels/channel';
 import { deliveryPauseMs, type RetryLimits } from './deliveryBackoff';
@@ -154,7 +154,7 @@ export class Dispatcher {
         return await recordAttempts(database, batch);
       } catch (error) {
         log.warn({ err: error, attempts: batch.length }, 'what became of deliveries could not be written down');
-        if (this.isStopping || !isSurroundings(error)) return;
+        if (this.isStopping || !isPassingFault(error)) return;
         await setTimeout(WRITE_PAUSE_MS);
       }
     }
@@ -186,8 +186,4 @@ const PRUNE_INTERVAL_MS = 3_600_000;
 /** NUL is the one character that Postgres cannot keep; and a reason is for people. */
 function storable(error: string): string {
   return error.replaceAll('\u0000', '\ufffd').toWellFormed().slice(0, 500);
-}
-
-function isSurroundings(error: unknown): boolean {
-  return ['retry', 'unavailable', 'unknown-outcome'].includes(classifyDatabaseError(error));
 }

@@ -1,7 +1,7 @@
 import { setTimeout as startTimer } from 'node:timers';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 
-import { classifyDatabaseError, type Database } from '../database';
+import { isPassingFault, type Database } from '../database';
 import { type Broker, type Delivery, type Subscription } from '../messaging';
 import { type Logger } from '../observability';
 import { readArrival, type Arrival } from './deadLetter';
@@ -78,7 +78,7 @@ export class DeadLetterKeeper {
         }
         if (tries === 0) log.warn({ queue }, 'so many unrouted messages wait that no more are taken: discard what is not needed');
       } catch (error) {
-        if (!isSurroundings(error)) return this.keepOneByOne(batch, error);
+        if (!isPassingFault(error)) return this.keepOneByOne(batch, error);
         log.warn({ err: error, queue, letters: batch.length }, 'the database cannot serve; dead letters wait in hand');
       }
       const { signal } = this.stopping;
@@ -124,8 +124,4 @@ function batchSize(letters: InHand[]): number {
     return index >= BATCH_MAX || (index > 0 && bytes > BATCH_BYTES_MAX);
   });
   return tooMany === -1 ? letters.length : tooMany;
-}
-
-function isSurroundings(error: unknown): boolean {
-  return ['retry', 'unavailable', 'unknown-outcome'].includes(classifyDatabaseError(error));
 }

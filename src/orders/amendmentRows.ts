@@ -1,5 +1,6 @@
 import { type Transaction } from '../database';
-import { type AmendmentReason, type OrderLine, type PricedLine } from './order';
+import { type AmendmentReason } from './order';
+import { type OrderLine, type PricedLine } from './orderLines';
 
 /** An amendment that inventory has not answered. */
 export interface AmendmentUnderWay {

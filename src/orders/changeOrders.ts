@@ -4,19 +4,8 @@ import { PoisonMessage, type AtOnce, type Decided, type OutgoingMessage } from '
 import { type AmendmentUnderWay } from './amendmentRows';
 import { amendmentsFor, saveAmendments } from './amendments';
 import { rememberClosings, type UnansweredClosing } from './closingRows';
-import {
-  changeInWords,
-  coversExactly,
-  decide,
-  tellingOf,
-  totalOf,
-  type CancellationReason,
-  type Decision,
-  type Order,
-  type OrderChange,
-  type PricedLine,
-  type Telling,
-} from './order';
+import { decide, tellingOf, type CancellationReason, type Decision, type Order, type OrderChange, type Telling } from './order';
+import { changeInWords, coversExactly, totalOf, type PricedLine } from './orderLines';
 import { lockOrders, readOrders, saveChanges, saveChangesAtOnce, type LockedOrder, type SavedChange } from './orderRows';
 
 /** What became of one change. `secondsOpen`: how old the order was by the database's clock when it was decided. */

@@ -8,7 +8,7 @@ import { type Outbox, type OutgoingMessage, type Outcome } from '../messaging';
 import { Unavailable } from '../observability';
 import { groupCommit } from './groupCommit';
 import { callersKey, KEY_LENGTH_MAX, ORDERS_PER_CALL_MAX, storedKey, type CallKey } from './idempotencyKeys';
-import { mergeLines, type OrderLine } from './order';
+import { mergeLines, type OrderLine } from './orderLines';
 import { findOrders, type OrderView } from './readOrders';
 import { findByKeys, saveOrders, saveOrdersAtOnce, type NewOrder, type OrderTimes } from './saveOrders';
 

@@ -10,7 +10,8 @@ import {
 } from '../messaging';
 import { changeOrders, changeOrdersAtOnce, type ChangeOptions, type ChangeOutcome } from './changeOrders';
 import { forgetClosings } from './closingRows';
-import { type OrderChange, type PricedLine } from './order';
+import { type OrderChange } from './order';
+import { type PricedLine } from './orderLines';
 import { findUnpaid, readPricedLines } from './paymentRows';
 import { askForPayment } from './watchPayments';
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { faultsOf, type FieldFault } from '../contracts';
 import { type CreateOrderInput } from './createOrder';
-import { type OrderLine } from './order';
+import { type OrderLine } from './orderLines';
 
 /** An order as the doors take it, whatever stands in it: each product named by its id, its sku or its name. */
 export interface OrderWish extends Omit<CreateOrderInput, 'items'> {

@@ -1,6 +1,7 @@
 import { sql, type Database, type Sql, type Transaction } from '../database';
 import { appendingTo, type AppendedRow, type AtOnce, type OutboxRow, type OutgoingMessage } from '../messaging';
-import { type Order, type OrderChange, type OrderLine, type OrderStatus, type PricedLine, totalOf } from './order';
+import { type Order, type OrderChange, type OrderStatus } from './order';
+import { type OrderLine, type PricedLine, totalOf } from './orderLines';
 
 export interface LockedOrder extends Order {
   /** Its age by the database's clock. */

@@ -1,5 +1,6 @@
 import { type Transaction } from '../database';
-import { type Order, type PricedLine } from './order';
+import { type Order } from './order';
+import { type PricedLine } from './orderLines';
 
 /** A RESERVED order that accounts has not answered for. */
 export interface UnpaidOrder extends Omit<Order, 'lines' | 'status'> {

@@ -3,7 +3,7 @@ import { type Transaction } from '../database';
 import { type CreateOrderResult } from './createOrder';
 import { callersKey, KEY_LENGTH_MAX, storedKey } from './idempotencyKeys';
 import { faultsIn, findProducts, type NamingOptions, type OrderWish, type WishedItem } from './nameProducts';
-import { type OrderLine } from './order';
+import { type OrderLine } from './orderLines';
 import { findOrders, type OrderView } from './readOrders';
 import { findByKeys } from './saveOrders';
 

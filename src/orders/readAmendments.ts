@@ -1,6 +1,7 @@
 import { type RejectedLine } from '../contracts';
 import { type AmendmentModel, type Database } from '../database';
-import { type AmendmentReason, type OrderLine } from './order';
+import { type AmendmentReason } from './order';
+import { type OrderLine } from './orderLines';
 
 /** A change of an order's lines as callers see it. */
 export interface AmendmentView {

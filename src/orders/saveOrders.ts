@@ -1,7 +1,7 @@
 import { type PaymentMethod } from '../contracts';
 import { sql, type Sql, type Transaction } from '../database';
 import { appendingTo, type AppendedRow, type AtOnce, type OutgoingMessage, type WrittenAtOnce } from '../messaging';
-import { type OrderLine } from './order';
+import { type OrderLine } from './orderLines';
 
 /** An order as it is to be written: validated, its lines merged. */
 export interface NewOrder {

@@ -2,16 +2,8 @@ import { strictEqual } from 'node:assert/strict';
 
 import { type AnyEvent } from '../../src/contracts';
 import { PoisonMessage } from '../../src/messaging';
-import {
-  amendLines,
-  coversExactly,
-  decide,
-  mergeLines,
-  transitions,
-  type Order,
-  type OrderChange,
-  type OrderTrigger,
-} from '../../src/orders/order';
+import { decide, transitions, type Order, type OrderChange, type OrderTrigger } from '../../src/orders/order';
+import { amendLines, coversExactly, mergeLines } from '../../src/orders/orderLines';
 import { decideAmendments } from '../../src/inventory/amendment';
 import { decideReservations, mergeWish, type HeldLine, type Stock } from '../../src/inventory/stock';
 import { type Shop } from './shop';

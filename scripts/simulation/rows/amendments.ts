@@ -6,7 +6,7 @@ import type * as orderRowsModule from '../../../src/orders/amendmentRows';
 import { type AmendmentOutcome, type AmendmentTimes, type AmendmentUnderWay } from '../../../src/orders/amendmentRows';
 import type * as markRowsModule from '../../../src/orders/markRows';
 import { type OrderMark } from '../../../src/orders/markRows';
-import { type PricedLine } from '../../../src/orders/order';
+import { type PricedLine } from '../../../src/orders/orderLines';
 import type * as readAmendmentsModule from '../../../src/orders/readAmendments';
 import { substitute } from '../../substitute';
 import { type AmendmentRow } from '../books';

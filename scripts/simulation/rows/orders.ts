@@ -1,6 +1,6 @@
 import type * as orderRowsModule from '../../../src/orders/orderRows';
 import { type LockedOrder, type SavedChange } from '../../../src/orders/orderRows';
-import { type PricedLine } from '../../../src/orders/order';
+import { type PricedLine } from '../../../src/orders/orderLines';
 import type * as paymentRowsModule from '../../../src/orders/paymentRows';
 import { type UnpaidOrder } from '../../../src/orders/paymentRows';
 import type * as readOrdersModule from '../../../src/orders/readOrders';

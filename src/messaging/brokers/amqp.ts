@@ -1,4 +1,4 @@
-/** The part of an AMQP client that the RabbitMQ broker stands on; amqplib, named only in rabbitmq.ts, fits it as it is. */
+/** The part of an AMQP client that the RabbitMQ broker stands on; amqplib, named only in rabbitmqConnection.ts, fits it as it is. */
 
 export interface AmqpConnection extends Listening {
   createChannel(): Promise<AmqpChannel>;

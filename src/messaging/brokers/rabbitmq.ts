@@ -1,8 +1,4 @@
-import { connect, type ChannelModel } from 'amqplib';
-import { hostname } from 'node:os';
-import { type Writable } from 'node:stream';
 import { type Logger } from '../../observability';
-import { certificateFault } from '../../tls';
 import {
   type Broker,
   type BrokerStatus,
@@ -14,13 +10,24 @@ import {
   type Topology,
 } from '../broker';
 import { type AmqpConnection } from './amqp';
+import { linkTo } from './rabbitmqConnection';
 import { RabbitmqConsumer } from './rabbitmqConsumer';
-import { Link, type LinkOptions } from './rabbitmqLink';
+import { type Link, type LinkOptions } from './rabbitmqLink';
 import { Publisher } from './rabbitmqPublisher';
 import { declareTopology, findTopology } from './rabbitmqQueues';
-import { certificatesOf, rabbitmqNodes, shownNodes, tlsParameters } from './rabbitmqUrl';
+import { rabbitmqNodes, shownNodes, withoutPasswords } from './rabbitmqUrl';
 import { createRememberedTopology } from './rememberedTopology';
 import { deadLetterExchange } from './wireNames';
+
+/**
+ * A broker over RabbitMQ. Resolves after the first connection; rejects after `bootTimeoutMs` with a line that says what failed.
+ * From then on it reconnects by itself and restores topology, consumers and publishing.
+ */
+export async function connectRabbitmq(options: RabbitmqOptions): Promise<Broker> {
+  const broker = new RabbitmqBroker(options);
+  await broker.start();
+  return broker;
+}
 
 export interface RabbitmqOptions {
   /** `amqp://user:password@host:port/vhost`, or `amqps:` with the parameters `cacertfile`, `certfile` and `keyfile`; several of them, separated by commas, for the nodes of a cluster. */
@@ -44,16 +51,6 @@ export interface RabbitmqOptions {
   publishWindowMax?: number;
   /** Told at every change of the status, also while the first connection is tried. */
   onStatus?: (status: BrokerStatus) => void;
-}
-
-/**
- * A broker over RabbitMQ. Resolves after the first connection; rejects after `bootTimeoutMs` with a line that says what failed.
- * From then on it reconnects by itself and restores topology, consumers and publishing.
- */
-export async function connectRabbitmq(options: RabbitmqOptions): Promise<Broker> {
-  const broker = new RabbitmqBroker(options);
-  await broker.start();
-  return broker;
 }
 
 const defaults = {
@@ -176,7 +173,7 @@ class RabbitmqBroker implements Broker {
     const lost = links.find(({ state }) => state === 'connecting');
     if (lost) return { state: 'connecting', detail: `${where}: ${lost.detail}` };
     const trouble = [...this.consumers].find((consumer) => consumer.trouble)?.trouble;
-    if (trouble) return { state: 'connecting', detail: `${where}: ${this.withoutPassword(trouble)}` };
+    if (trouble) return { state: 'connecting', detail: `${where}: ${withoutPasswords(trouble, this.nodes)}` };
     const blocked = links.find(({ state }) => state === 'blocked');
     if (blocked) return { state: 'blocked', detail: `${where}: ${blocked.detail}` };
     return { state: 'ready', detail: where };
@@ -194,45 +191,15 @@ class RabbitmqBroker implements Broker {
     this.changed();
   }
 
-  /** Each link goes round the nodes by itself: at every loss and every refusal it is the next one's turn. */
   private link(purpose: string, build: LinkOptions['build']): Link {
-    const { random, setupTimeoutMs, reconnectDelayMaxMs, log } = this.options;
-    const { length } = this.nodes;
-    // Anywhere, so that many processes spread over the nodes.
-    let turn = Math.floor(random() * length) - 1;
-    return new Link({
-      purpose,
-      connect: () => this.connect(purpose, this.nodes[++turn % length]!),
-      triesPerRound: length,
-      build,
-      destroy,
-      describe: (error) => {
-        const why = this.withoutPassword(describe(error));
-        return length === 1 ? why : `${this.nodes[turn % length]!.host}: ${why}`;
-      },
-      random,
-      setupTimeoutMs,
-      reconnectDelayMaxMs,
-      log,
+    const { random, connectionName, setupTimeoutMs, reconnectDelayMaxMs, heartbeatSeconds, log } = this.options;
+    return linkTo(this.nodes, {
+      ...{ purpose, build, connectionName, random, setupTimeoutMs, reconnectDelayMaxMs, heartbeatSeconds, log },
       onChange: () => {
         if (purpose === 'publishing' && this.publishing.state === 'ready') this.publisher.pump();
         this.changed();
       },
     });
-  }
-
-  private async connect(purpose: string, node: URL): Promise<AmqpConnection> {
-    const { connectionName, setupTimeoutMs, heartbeatSeconds } = this.options;
-    const url = new URL(node);
-    for (const name of tlsParameters) url.searchParams.delete(name);
-    if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(heartbeatSeconds));
-    const connection_name = `${connectionName} ${purpose} (${hostname()}, pid ${process.pid})`;
-    const connection = await connect(url.href, {
-      ...{ timeout: setupTimeoutMs, noDelay: true, clientProperties: { connection_name } },
-      ...{ ...certificatesOf(node), rejectUnauthorized: true },
-    });
-    gatherWrites(streamOf(connection));
-    return connection;
   }
 
   private async buildConsuming(connection: AmqpConnection): Promise<void> {
@@ -265,11 +232,6 @@ class RabbitmqBroker implements Broker {
   private changed(): void {
     this.options.onStatus?.(this.status());
   }
-
-  private withoutPassword(text: string): string {
-    const secrets = this.nodes.flatMap(({ password }) => [password, decodeURIComponent(password)]).filter(Boolean);
-    return secrets.reduce((shown, secret) => shown.replaceAll(secret, '***'), text);
-  }
 }
 
 /** Runs `work` on a channel that lives only for it: a refusal closes a channel, and must not take anything else along. */
@@ -286,35 +248,6 @@ async function onOwnChannel<T>(
   } finally {
     if (isOpen) await channel.close().catch(() => undefined);
   }
-}
-
-/** amqplib only half-closes a socket, which waits for an answer that a silent peer never gives. */
-function destroy(connection: AmqpConnection, reason: string): void {
-  streamOf(connection)?.destroy(new Error(reason));
-}
-
-/** What one turn of the event loop has to say leaves in one system call: amqplib makes one of every message, and each wakes the broker. */
-function gatherWrites(stream: Writable | undefined): void {
-  if (!stream) return;
-  const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
-  stream.write = (...args: unknown[]) => {
-    if (stream.writableCorked === 0) {
-      stream.cork();
-      process.nextTick(() => stream.uncork());
-    }
-    return write(...args);
-  };
-}
-
-/** amqplib keeps its socket to itself. */
-function streamOf(connection: AmqpConnection): Writable | undefined {
-  return ((connection as ChannelModel).connection as unknown as { stream?: Writable }).stream;
-}
-
-/** A refused connection to a name with several addresses has its reasons inside and no message of its own. */
-function describe(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(describe).join('; ');
-  return certificateFault(error) ?? (error instanceof Error ? error.message : String(error));
 }
 
 function nodesOf(url: string): URL[] {

@@ -45,6 +45,12 @@ export function shownNodes(nodes: readonly URL[]): string {
   return `${nodes[0]!.protocol}//${nodes.map(({ host }) => host).join(',')}${nodes[0]!.pathname}`;
 }
 
+/** A text that may quote the URL of a node, as errors do, fit to be shown. */
+export function withoutPasswords(text: string, nodes: readonly URL[]): string {
+  const secrets = nodes.flatMap(({ password }) => [password, decodeURIComponent(password)]).filter(Boolean);
+  return secrets.reduce((shown, secret) => shown.replaceAll(secret, '***'), text);
+}
+
 /** A comma inside a password is none of these. */
 const betweenNodes = /\s*,\s*(?=amqps?:\/\/)/;
 
