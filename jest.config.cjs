@@ -19,4 +19,7 @@ module.exports = {
   // Against what hangs, not a measure of speed: a busy machine takes several times longer over every start of a process.
   testTimeout: 120_000,
   maxWorkers: 2,
+  // A worker that ran many suites has nothing left to do a millisecond after it is told to end, and is gone two seconds later: so long
+  // Node tears itself down. Jest gives it half a second and then speaks of a leak. What is truly left open is still there after ten.
+  workerGracefulExitTimeout: 10_000,
 };
