@@ -99,8 +99,8 @@ export const configSchema = z.object({
     'Cost of one GraphQL operation: a value of the answer is 1, a lookup 50, an entry of a list that is sent 100, a mutation 4,000.',
   ),
   GRAPHQL_DEPTH_MAX: count(20, 5, 100).describe('Fields inside one another in a GraphQL document.'),
-  GRAPHQL_ALIASES_MAX: count(100, 0, 5_000).describe('Aliases in a GraphQL document.'),
-  GRAPHQL_TOKENS_MAX: count(5_000, 100, 50_000).describe('Words and signs of a GraphQL document.'),
+  GRAPHQL_ALIASES_MAX: count(30, 0, 5_000).describe('Aliases in a GraphQL document.'),
+  GRAPHQL_TOKENS_MAX: count(2_000, 100, 50_000).describe('Words and signs of a GraphQL document.'),
   REQUEST_TIMEOUT_SECONDS: count(30, 1, 600).describe(
     'How long the answer to an HTTP request or to a gRPC call may take; what was asked for may still be done after that.',
   ),

@@ -20,7 +20,7 @@ import { admit, retryHeader, type Admission } from './admission';
 import { challengeOf } from './callers';
 import { type RouteHandler } from './httpServer';
 import { errorFormatter, logFault } from './graphqlErrors';
-import { operationCost, type OperationLimits } from './operationCost';
+import { DOCUMENT_TOKENS_MAX, operationCost, type OperationLimits } from './operationCost';
 import { operationOutcome } from './operationOutcome';
 import { RateLimited } from './rateLimits';
 import { ClientGone, readJson, Refusal, sendRefusal } from './requestBody';
@@ -62,7 +62,7 @@ export async function createGraphql<Context extends RequestContext>(options: Gra
 }
 
 function createApollo<Context extends RequestContext>(options: GraphqlOptions<Context>, requestIdStandIn: string) {
-  const { schema, log, metrics, production, documentTokensMax = 5_000, operationLimits } = options;
+  const { schema, log, metrics, production, documentTokensMax = DOCUMENT_TOKENS_MAX, operationLimits } = options;
   return new ApolloServer<Context>({
     schema,
     logger: log,

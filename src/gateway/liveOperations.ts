@@ -19,7 +19,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { type RequestContext } from '../observability';
 import { errorFormatter, isFault, logFault } from './graphqlErrors';
 import { type Connection, type LiveContext, type LiveOptions, type Params } from './liveOptions';
-import { chargeFor, operationCheck, type CostedOperation } from './operationCost';
+import { chargeFor, DOCUMENT_TOKENS_MAX, operationCheck, type CostedOperation } from './operationCost';
 import { RateLimited } from './rateLimits';
 import { factsOf } from './requestFacts';
 
@@ -94,7 +94,7 @@ function contextOf({ extra }: LiveContext, { log }: LiveOptions): RequestContext
 
 function argsOf(
   { query, operationName, variables }: SubscribePayload,
-  { schema, production, documentTokensMax: maxTokens = 5_000 }: LiveOptions,
+  { schema, production, documentTokensMax: maxTokens = DOCUMENT_TOKENS_MAX }: LiveOptions,
   check: (operation: CostedOperation) => number,
 ): ExecutionArgs & { cost: number } {
   const document = parse(query, { maxTokens });

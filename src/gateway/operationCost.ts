@@ -80,7 +80,13 @@ export interface OperationLimits extends ShapeLimits {
  * A page of 100 orders with lines and timeline costs 9,300, a bulk call of 100 orders 14,000; what tools ask a schema about itself
  * is 15 deep.
  */
-export const operationLimits: OperationLimits = { costMax: 25_000, depthMax: 20, aliasesMax: 100 };
+export const operationLimits: OperationLimits = { costMax: 25_000, depthMax: 20, aliasesMax: 30 };
+
+/**
+ * Words and signs of a document. Whether it is valid takes the square of them where they name one field again and again: with 5,000
+ * of them 0.4 s, in which the gateway answers nobody.
+ */
+export const DOCUMENT_TOKENS_MAX = 2_000;
 
 /** Of a field that is looked up by its arguments. */
 export const LOOKUP_COST = 50;
