@@ -19,7 +19,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { type RequestContext } from '../observability';
 import { errorFormatter, isFault, logFault } from './graphqlErrors';
 import { type Connection, type LiveContext, type LiveOptions, type Params } from './liveOptions';
-import { chargeFor, DOCUMENT_TOKENS_MAX, operationCheck, type CostedOperation } from './operationCost';
+import { chargeFor, costOrCharge, DOCUMENT_TOKENS_MAX, operationCheck, type CostedOperation } from './operationCost';
 import { RateLimited } from './rateLimits';
 import { factsOf } from './requestFacts';
 
@@ -45,7 +45,7 @@ export function createOperations(
           throw refusal(`This connection has ${subscriptionsMax} subscriptions already: complete one, or open another.`);
         // Whoever is connected counts as whoever asks by HTTP does.
         const charge = rateLimits?.admit(context.extra.caller, () => undefined);
-        const { cost, ...args } = argsOf(payload, options, check);
+        const { cost, ...args } = costOrCharge(() => argsOf(payload, options, check), charge);
         chargeFor(cost, charge);
         return { ...args, contextValue: request };
       } catch (error) {

@@ -35,14 +35,38 @@ export function operationCost(limits?: OperationLimits): ApolloServerPlugin<Requ
         // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is to be a rejection
         async didResolveOperation({ schema, document, operation, request: { variables = {} }, contextValue }) {
           if (!operation) return;
-          chargeFor(check({ schema, document, operation, variables }), contextValue.charge?.bind(contextValue));
+          const charge = contextValue.charge?.bind(contextValue);
+          chargeFor(
+            costOrCharge(() => check({ schema, document, operation, variables }), charge),
+            charge,
+          );
+        },
+        // Without an operation the document could not be read, or does not fit the schema.
+        didEncounterErrors({ operation, contextValue }) {
+          if (!operation) contextValue.charge?.(REFUSED_POINTS);
+          return Promise.resolve();
         },
       }),
   };
 }
 
+export type Charge = ((points: number) => void) | undefined;
+
+/** A document that is refused counts as ten requests: to read it and to see what is wrong with it may cost more than to carry out most. */
+const REFUSED_POINTS = 9;
+
+/** What `reckon` gives. A document that it refuses is counted as one. */
+export function costOrCharge<Result>(reckon: () => Result, charge: Charge): Result {
+  try {
+    return reckon();
+  } catch (error) {
+    charge?.(REFUSED_POINTS);
+    throw error;
+  }
+}
+
 /** Counts what an operation is more than one request. */
-export function chargeFor(cost: number, charge: ((points: number) => void) | undefined): void {
+export function chargeFor(cost: number, charge: Charge): void {
   const requests = Math.floor(cost / MUTATION_COST);
   if (requests > 1) charge?.(requests - 1);
 }

@@ -66,6 +66,21 @@ describe('whoever asks too often is told when to come back', () => {
   });
 });
 
+it('a document that is refused counts as ten, so that few are read', async () => {
+  const unfit = ['{ noSuchField }', '{ orders', `{ ${Array(31).fill('a: __typename').join(' ')} }`];
+  for (const query of unfit) {
+    const headers = await aCustomer();
+    expect(await statuses(2, () => ask(headers, query))).toEqual([400, 429]);
+  }
+  const { authorization } = await aCustomer();
+  const subscriber = aSubscriber(house.url, { authorization });
+  const heard = [subscriber.follow('subscription { noSuchField }'), subscriber.follow('subscription { noSuchField }')];
+  await Promise.all(heard.map((one) => one.ended()));
+  const codes = heard.flatMap(({ errors }) => errors.map(({ extensions: { code } }) => code));
+  expect(codes).toEqual(['GRAPHQL_VALIDATION_FAILED', 'RATE_LIMITED']);
+  await subscriber.leave();
+});
+
 it('orders under one call count as many, each', async () => {
   const headers = await aCustomer();
   const [customerId, items] = [`CUST-${customers}`, '[{ productId: 1, quantity: 1 }]'];
