@@ -1,7 +1,7 @@
 /**
  * The suites that take long: a RabbitMQ of three nodes, a broker that restarts under load, the terminal; and whole doses where `npm test`
  * takes a part: a kill at every failpoint instead of at every tenth, both ways to end a broker, more simulated seeds,
- * payloads and probes.
+ * sequences, payloads and probes.
  */
 process.env.HOLDFAST_TESTS = 'long';
 module.exports = {
@@ -11,6 +11,8 @@ module.exports = {
     '**/killPoints.test.ts',
     '**/brokers/rabbitmq.test.ts',
     '**/simulation.test.ts',
+    '**/model.test.ts',
+    '**/interleavings.test.ts',
     '**/fuzz.test.ts',
     '**/probes.test.ts',
   ],

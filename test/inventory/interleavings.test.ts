@@ -69,10 +69,13 @@ const deliver = async (kind: Kind, order_id: string, product: number): Promise<s
 const sequences = (length: number): Kind[][] =>
   length === 0 ? [[]] : sequences(length - 1).flatMap((sequence) => kinds.map((kind) => [...sequence, kind]));
 
-it('every order of created, cancelled and fulfilled up to five messages, with duplicates, ends as the table says (F16)', async () => {
+/** `npm run test:long` takes the fifth as well. */
+const isLong = process.env.HOLDFAST_TESTS === 'long';
+
+it(`every order of created, cancelled and fulfilled up to ${isLong ? 'five' : 'four'} messages, with duplicates, ends as the table says (F16)`, async () => {
   const product = await aProduct(inventory, 1_000);
-  const all = [1, 2, 3, 4, 5].flatMap(sequences);
-  expect(all).toHaveLength(363);
+  const all = [1, 2, 3, 4, ...(isLong ? [5] : [])].flatMap(sequences);
+  expect(all).toHaveLength(isLong ? 363 : 120);
   const ends = await eachOf(all, 6, async (sequence) => {
     const orderId = `ORD-${sequence.join('-')}`;
     let state: State = 'none';

@@ -7,9 +7,9 @@ import { createPostgresShop } from './postgresShop';
 import { createPureShop } from './pureShop';
 import { type Shop } from './shop';
 
-/** Two scarce products and one that suffices. A long dose: `MODEL_RUNS=100000 npx jest test/model`. */
+/** Two scarce products and one that suffices. Ten times the dose in `npm run test:long`; any other: `MODEL_RUNS=100000 npx jest test/model`. */
 const units = [2, 5, 30];
-const runs = (usual: number) => Number(process.env.MODEL_RUNS ?? usual);
+const runs = (usual: number) => Number(process.env.MODEL_RUNS ?? (process.env.HOLDFAST_TESTS === 'long' ? 10 * usual : usual));
 
 /** Fails with the seed and the path that repeat it, and the shortest sequence of commands that still fails. */
 function agrees(newShop: () => Promise<Shop>, numRuns: number, maxCommands: number): Promise<void> {
@@ -30,7 +30,7 @@ it('the use cases and handlers on Postgres do what the model says, and the audit
   const { database, drop } = await createTestDatabase();
   const metrics = createMetrics();
   try {
-    await agrees(() => createPostgresShop(database, metrics, units), runs(100), 25);
+    await agrees(() => createPostgresShop(database, metrics, units), runs(60), 25);
   } finally {
     await drop();
   }

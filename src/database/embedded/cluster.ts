@@ -62,6 +62,9 @@ async function fillCluster(unfinished: string, binaries: PostgresBinaries, accou
 
 const passwordFile = 'password';
 
+/** One call for the thousand files of a new cluster, where the system has it, instead of one for each: half the time of an initdb. */
+const syncAtOnce = process.platform === 'linux' ? ['--sync-method=syncfs'] : [];
+
 /** Sorting and case rules come with the server, not from the machine's C library, whose updates would break indexes. */
 async function runInitdb(binaries: PostgresBinaries, account: Account, dataDir: string, passwordPath: string): Promise<void> {
   const [command = binaries.initdb, ...rest] = [
@@ -76,6 +79,7 @@ async function runInitdb(binaries: PostgresBinaries, account: Account, dataDir: 
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',
     '--data-checksums',
+    ...syncAtOnce,
   ];
   const child = spawn(command, rest, {
     ...identityOf(account),
