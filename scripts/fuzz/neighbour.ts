@@ -45,22 +45,11 @@ export function startNeighbour({ url, authorization, ordersPerSecond, ...order }
   const headers = { authorization, 'content-type': 'application/json' };
   const items = [{ productId: order.productId, quantity: 1 }];
   const body = JSON.stringify({ query: creation, variables: { input: { customerId: order.customerId, items } } });
-  const tallies = { before: newTally(), during: newTally() };
   const violations: Violation[] = [];
+  const ordinary = { pool, path: pathname, headers, body, violations };
+  const tallies = { before: newTally(), during: newTally() };
   let part: Part | undefined;
   let isOver = false;
-
-  async function place(number: number, dueAt: number, tally: Tally | undefined): Promise<void> {
-    const refusal = await pool
-      .request({ method: 'POST', path: pathname, headers, body })
-      .then(async (response) => refusalIn(await response.body.text()))
-      .catch((error: unknown) => `no answer: ${String(error)}`);
-    const ms = performance.now() - dueAt;
-    if (tally) note(tally, ms, refusal);
-    const where = `neighbour ${number}`;
-    if (refusal !== undefined) violations.push({ what: 'an ordinary order was refused', where, sample: refusal });
-    if (ms > ANSWER_LIMIT_MS) violations.push({ what: `waited ${Math.round(ms)} ms`, where, sample: body });
-  }
 
   async function placeAll(): Promise<void> {
     const underWay = new Set<Promise<void>>();
@@ -68,7 +57,9 @@ export function startNeighbour({ url, authorization, ordersPerSecond, ...order }
     for (let number = 0; !isOver; number++) {
       const dueAt = startedAt + (number * 1_000) / ordersPerSecond;
       await delay(Math.max(0, dueAt - performance.now()));
-      const placing: Promise<void> = place(number, dueAt, part && tallies[part]).then(() => void underWay.delete(placing));
+      const placing: Promise<void> = place(ordinary, { number, dueAt, tally: part && tallies[part] }).then(
+        () => void underWay.delete(placing),
+      );
       underWay.add(placing);
     }
     await Promise.all(underWay);
@@ -84,6 +75,30 @@ export function startNeighbour({ url, authorization, ordersPerSecond, ...order }
       return { before: answersOf(tallies.before), during: answersOf(tallies.during), violations };
     },
   };
+}
+
+interface Ordinary {
+  pool: Pool;
+  path: string;
+  headers: Record<string, string>;
+  body: string;
+  violations: Violation[];
+}
+
+/** Places one order. What it was not answered by, or how late, is a violation; during the warm-up no tally counts it. */
+async function place(
+  { pool, path, headers, body, violations }: Ordinary,
+  { number, dueAt, tally }: { number: number; dueAt: number; tally: Tally | undefined },
+): Promise<void> {
+  const refusal = await pool
+    .request({ method: 'POST', path, headers, body })
+    .then(async (response) => refusalIn(await response.body.text()))
+    .catch((error: unknown) => `no answer: ${String(error)}`);
+  const ms = performance.now() - dueAt;
+  if (tally) note(tally, ms, refusal);
+  const where = `neighbour ${number}`;
+  if (refusal !== undefined) violations.push({ what: 'an ordinary order was refused', where, sample: refusal });
+  if (ms > ANSWER_LIMIT_MS) violations.push({ what: `waited ${Math.round(ms)} ms`, where, sample: body });
 }
 
 const creation =
