@@ -1,7 +1,7 @@
 import { TokenRefused, type Caller, type Identity } from '../identity';
 import { type AddressOf } from './addresses';
 import { callerOf } from './callers';
-import { type RateLimited, type RateLimits } from './rateLimits';
+import { type RateLimits } from './rateLimits';
 import { type WithHeaders } from './requestIds';
 
 /** Who is let in, and how often. */
@@ -15,9 +15,17 @@ export interface Admission {
 
 export interface Admitted {
   caller: Caller | undefined;
-  /** Counts more of a request that turns out to be a large one; undefined where nothing is counted. */
-  charge?: (points: number) => void;
+  charge?: Charge;
 }
+
+/** Counts more of a request that turns out to be a large one; undefined where nothing is counted. */
+export type Charge = ((points: number) => void) | undefined;
+
+/**
+ * What a body or a document that is refused counts more than another: to read it and to see what is wrong with it may cost more than
+ * to carry out most.
+ */
+export const REFUSED_POINTS = 9;
 
 /**
  * Who asks, counted by the rate limits: what every door does first. A token that is not good counts for its address, so that
@@ -39,6 +47,6 @@ export async function admit(
 }
 
 /** The header of HTTP that says when to come back. */
-export function retryHeader({ retryAfterSeconds }: RateLimited): Record<string, string> {
+export function retryHeader({ retryAfterSeconds }: { retryAfterSeconds: number }): Record<string, string> {
   return { 'retry-after': String(retryAfterSeconds) };
 }

@@ -10,22 +10,21 @@ import {
   type HTTPGraphQLResponse,
 } from '@apollo/server';
 import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
-import { GraphQLError, type GraphQLSchema, OperationTypeNode } from 'graphql';
-import { AccessDenied } from '../identity';
+import { InMemoryLRUCache } from '@apollo/utils.keyvaluecache';
+import { type DocumentNode, GraphQLError, type GraphQLSchema, OperationTypeNode } from 'graphql';
 import { type Logger } from '../observability/logger';
 import { type Metrics } from '../observability/metrics';
 import { type RequestContext } from '../observability/requestContext';
 import { Unavailable } from '../observability/unavailable';
-import { admit, retryHeader, type Admission } from './admission';
-import { challengeOf } from './callers';
+import { admit, type Admission } from './admission';
 import { type RouteHandler } from './httpServer';
 import { errorFormatter, logFault } from './graphqlErrors';
-import { DOCUMENT_TOKENS_MAX, operationCost, type OperationLimits } from './operationCost';
+import { DOCUMENT_TOKENS_MAX, FAULTS_TOLD_MAX, type OperationLimits } from './operationCost';
+import { operationGuard } from './operationGuard';
 import { operationOutcome } from './operationOutcome';
-import { RateLimited } from './rateLimits';
-import { ClientGone, readJson, Refusal, sendRefusal } from './requestBody';
+import { refusalOf } from './refusals';
+import { ClientGone, readJson, sendRefusal } from './requestBody';
 import { factsOf } from './requestFacts';
-import { correlationIdOf } from './requestIds';
 import { sendProblem } from './respond';
 
 export interface GraphqlOptions<Context extends RequestContext> extends Admission {
@@ -47,18 +46,46 @@ export async function createGraphql<Context extends RequestContext>(options: Gra
   const requestIdStandIn = randomUUID();
   const apollo = createApollo(options, requestIdStandIn);
   await apollo.start();
-  const { bodyLimitBytes = 100 * 1024 } = options;
 
   const handle: RouteHandler = async (request, response, requestId) => {
     if (request.method !== 'GET' && request.method !== 'POST') return refuseMethod(request, response, requestId);
-    const body = request.method === 'POST' ? await bodyOrRefusal(request, response, { bodyLimitBytes, requestId }) : undefined;
-    if (body === refused) return;
-    const httpGraphQLRequest = toApollo(request, body);
-    const context = () => contextOf(options, request, requestId);
+    const arrived = await letIn(options, request, response, requestId);
+    if (!arrived) return;
+    const httpGraphQLRequest = toApollo(request, arrived.body);
+    const context = () => contextOf(options, request, arrived.facts);
     const answer = await apollo.executeHTTPGraphQLRequest({ httpGraphQLRequest, context });
     await send(response, answer, (text) => text.replaceAll(requestIdStandIn, requestId));
   };
   return { handle, stop: () => apollo.stop() };
+}
+
+interface Arrived {
+  facts: RequestContext;
+  body: unknown;
+}
+
+/**
+ * Who asks, decided by the headers alone, and then what; undefined when that was refused. The facts travel in the context and its
+ * logger, not in AsyncLocalStorage: on Node 20 that would cost every promise of every request, a seventh of our speed.
+ */
+async function letIn(
+  { bodyLimitBytes = 100 * 1024, log, ...admission }: Omit<GraphqlOptions<never>, 'contextFor'>,
+  request: IncomingMessage,
+  response: ServerResponse,
+  requestId: string,
+): Promise<Arrived | undefined> {
+  try {
+    const admitted = await admit(request, request.socket.remoteAddress, admission);
+    const facts = factsOf(request, requestId, log, admitted);
+    const limits = { bodyLimitBytes, charge: admitted.charge };
+    return { facts, body: request.method === 'POST' ? await readJson(request, response, limits) : undefined };
+  } catch (error) {
+    if (error instanceof ClientGone) return void response.destroy();
+    const refusal = refusalOf(error, requestId);
+    if (!refusal) throw error;
+    if (error instanceof Unavailable) log.warn({ err: error, requestId }, 'A request was refused: tokens cannot be checked.');
+    return void sendRefusal(request, response, refusal);
+  }
 }
 
 function createApollo<Context extends RequestContext>(options: GraphqlOptions<Context>, requestIdStandIn: string) {
@@ -73,16 +100,21 @@ function createApollo<Context extends RequestContext>(options: GraphqlOptions<Co
     includeStacktraceInErrorResponses: false,
     // The process owns its signals: Apollo must not stop on its own while consumers still drain.
     stopOnTerminationSignals: false,
+    documentStore: new InMemoryLRUCache<DocumentNode>({ maxSize: DOCUMENTS_KEPT_BYTES }),
     parseOptions: { maxTokens: documentTokensMax },
+    validationOptions: { maxErrors: FAULTS_TOLD_MAX },
     formatError: errorFormatter(requestIdStandIn, { production }),
     // Cache hints are nobody's here, and looking for them wraps the resolver of every field.
     plugins: [
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginCacheControlDisabled(),
-      ...[subscriptionsElsewhere, operationCost(operationLimits), operationOutcome(metrics, log)],
+      ...[subscriptionsElsewhere, operationGuard(operationLimits), operationOutcome(metrics, log)],
     ],
   });
 }
+
+/** As JSON: in memory four times as much. An ordinary document takes three kilobytes of it. */
+const DOCUMENTS_KEPT_BYTES = 5 * 1024 * 1024;
 
 /** Apollo would carry out a subscription as if it were a query. */
 const subscriptionsElsewhere: ApolloServerPlugin = {
@@ -96,72 +128,24 @@ const subscriptionsElsewhere: ApolloServerPlugin = {
     }),
 };
 
-/**
- * The facts travel in the context and its logger, not in AsyncLocalStorage: on Node 20 that would cost every promise of every
- * request, a seventh of our speed.
- */
 async function contextOf<Context extends RequestContext>(
-  options: GraphqlOptions<Context>,
+  { contextFor, log }: GraphqlOptions<Context>,
   request: IncomingMessage,
-  requestId: string,
+  facts: RequestContext,
 ): Promise<Context> {
-  const { contextFor, log } = options;
   try {
-    const admitted = await admit(request, request.socket.remoteAddress, options);
-    return await contextFor(factsOf(request, requestId, log, admitted), request);
+    return await contextFor(facts, request);
   } catch (error) {
-    if (error instanceof Refusal) throw refusedByHeader(error);
-    if (error instanceof AccessDenied) throw refusedByToken(error);
-    if (error instanceof RateLimited) throw refusedByRate(error);
-    if (error instanceof Unavailable) throw unavailable(error, log);
-    logFault(log, error, { requestId, correlationId: correlationIdOf(request, requestId) });
+    const { requestId, correlationId } = facts;
+    logFault(log, error, { requestId, correlationId });
     throw error;
   }
-}
-
-function refusedByHeader({ message, problem: { code, status, details } }: Refusal): GraphQLError {
-  return new GraphQLError(message, { extensions: { code, ...details, http: { status } } });
-}
-
-function refusedByToken(denied: AccessDenied): GraphQLError {
-  const { status, header } = challengeOf(denied);
-  const http = { status, headers: new HeaderMap([['www-authenticate', header]]) };
-  return new GraphQLError(denied.message, { extensions: { code: denied.code, http } });
-}
-
-function refusedByRate(limited: RateLimited): GraphQLError {
-  const { message, retryAfterSeconds } = limited;
-  const http = { status: 429, headers: new HeaderMap(Object.entries(retryHeader(limited))) };
-  return new GraphQLError(message, { extensions: { code: 'RATE_LIMITED', retryAfterSeconds, http } });
-}
-
-function unavailable(error: Unavailable, log: Logger): GraphQLError {
-  log.warn({ err: error }, 'A request was refused: tokens cannot be checked.');
-  const http = { status: 503, headers: new HeaderMap([['retry-after', String(error.retryAfterSeconds)]]) };
-  return new GraphQLError(error.message, { extensions: { code: 'SERVICE_UNAVAILABLE', http } });
 }
 
 /** Said here, because Apollo would first speak of cross-site request forgery, which helps nobody who sent a HEAD. */
 function refuseMethod({ method }: IncomingMessage, response: ServerResponse, requestId: string): void {
   const message = `GraphQL is asked by POST, or by GET for queries, not by ${method}. Other origins are not served: use a proxy.`;
   sendProblem(response, { status: 405, code: 'METHOD_NOT_ALLOWED', message, requestId, headers: { allow: 'GET, POST' } });
-}
-
-const refused = Symbol('refused');
-
-async function bodyOrRefusal(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { bodyLimitBytes, requestId }: { bodyLimitBytes: number; requestId: string },
-): Promise<unknown> {
-  try {
-    return await readJson(request, response, bodyLimitBytes);
-  } catch (error) {
-    if (error instanceof Refusal) sendRefusal(request, response, { ...error.problem, message: error.message, requestId });
-    else if (error instanceof ClientGone) response.destroy();
-    else throw error;
-    return refused;
-  }
 }
 
 function toApollo(request: IncomingMessage, body: unknown): HTTPGraphQLRequest {

@@ -19,7 +19,10 @@ import { v7 as uuidv7 } from 'uuid';
 import { type RequestContext } from '../observability';
 import { errorFormatter, isFault, logFault } from './graphqlErrors';
 import { type Connection, type LiveContext, type LiveOptions, type Params } from './liveOptions';
-import { chargeFor, costOrCharge, DOCUMENT_TOKENS_MAX, operationCheck, type CostedOperation } from './operationCost';
+import { costWithin, DOCUMENT_TOKENS_MAX, FAULTS_TOLD_MAX, operationLimits } from './operationCost';
+import { charged } from './operationGuard';
+import { shapeFault } from './operationShape';
+import { ReadingTurns } from './readingTurns';
 import { RateLimited } from './rateLimits';
 import { factsOf } from './requestFacts';
 
@@ -36,18 +39,17 @@ export function createOperations(
   options: LiveOptions,
 ): Pick<ServerOptions<Params, Connection>, 'onSubscribe' | 'subscribe' | 'onNext' | 'onError'> {
   const { log, production, subscriptionsMax, rateLimits } = options;
-  const check = operationCheck(options.operationLimits);
+  const turns = new ReadingTurns();
   return {
-    onSubscribe(context, _id, payload) {
+    async onSubscribe(context, _id, payload) {
       const request = contextOf(context, options);
       try {
         if (Object.keys(context.subscriptions).length > subscriptionsMax)
           throw refusal(`This connection has ${subscriptionsMax} subscriptions already: complete one, or open another.`);
+        await turns.take(context.extra.caller);
         // Whoever is connected counts as whoever asks by HTTP does.
         const charge = rateLimits?.admit(context.extra.caller, () => undefined);
-        const { cost, ...args } = costOrCharge(() => argsOf(payload, options, check), charge);
-        chargeFor(cost, charge);
-        return { ...args, contextValue: request };
+        return { ...charged(() => argsOf(payload, options), charge), contextValue: request };
       } catch (error) {
         return faultsOf(error).map((fault) => formatted(fault, request, production));
       }
@@ -94,17 +96,23 @@ function contextOf({ extra }: LiveContext, { log }: LiveOptions): RequestContext
 
 function argsOf(
   { query, operationName, variables }: SubscribePayload,
-  { schema, production, documentTokensMax: maxTokens = DOCUMENT_TOKENS_MAX }: LiveOptions,
-  check: (operation: CostedOperation) => number,
+  {
+    schema,
+    production,
+    documentTokensMax: maxTokens = DOCUMENT_TOKENS_MAX,
+    operationLimits: limits = operationLimits,
+  }: LiveOptions,
 ): ExecutionArgs & { cost: number } {
   const document = parse(query, { maxTokens });
+  const fault = shapeFault(document, limits);
+  if (fault !== undefined) throw refusal(fault);
   const rules = production ? [...specifiedRules, NoSchemaIntrospectionCustomRule] : specifiedRules;
-  const problems = validate(schema, document, rules);
+  const problems = validate(schema, document, rules, { maxErrors: FAULTS_TOLD_MAX });
   if (problems.length > 0) throw new Problems(problems);
   const operation = getOperationAST(document, operationName);
   if (operation?.operation !== OperationTypeNode.SUBSCRIPTION)
     throw refusal('Here is listened to subscriptions: send queries and mutations by POST, and one subscription by its name.');
-  const cost = check({ schema, document, operation, variables: variables ?? {} });
+  const cost = costWithin(limits, { schema, document, operation, variables: variables ?? {} });
   return { schema, document, operationName, variableValues: variables, cost };
 }
 

@@ -1,4 +1,3 @@
-import { type ApolloServerPlugin } from '@apollo/server';
 import {
   type DocumentNode,
   type FieldNode,
@@ -20,79 +19,17 @@ import {
   TypeMetaFieldDef,
   type ValueNode,
 } from 'graphql';
-import { type RequestContext } from '../observability/requestContext';
-import { shapeFault, type ShapeLimits } from './operationShape';
-
-/**
- * Refuses an operation that asks for too much, before any of it is done. What is let through counts for the rate limits as one request
- * for each mutation's worth of it: many under aliases are many.
- */
-export function operationCost(limits?: OperationLimits): ApolloServerPlugin<RequestContext> {
-  const check = operationCheck(limits);
-  return {
-    requestDidStart: () =>
-      Promise.resolve({
-        // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is to be a rejection
-        async didResolveOperation({ schema, document, operation, request: { variables = {} }, contextValue }) {
-          if (!operation) return;
-          const charge = contextValue.charge?.bind(contextValue);
-          chargeFor(
-            costOrCharge(() => check({ schema, document, operation, variables }), charge),
-            charge,
-          );
-        },
-        // Without an operation the document could not be read, or does not fit the schema.
-        didEncounterErrors({ operation, contextValue }) {
-          if (!operation) contextValue.charge?.(REFUSED_POINTS);
-          return Promise.resolve();
-        },
-      }),
-  };
-}
-
-export type Charge = ((points: number) => void) | undefined;
-
-/** A document that is refused counts as ten requests: to read it and to see what is wrong with it may cost more than to carry out most. */
-const REFUSED_POINTS = 9;
-
-/** What `reckon` gives. A document that it refuses is counted as one. */
-export function costOrCharge<Result>(reckon: () => Result, charge: Charge): Result {
-  try {
-    return reckon();
-  } catch (error) {
-    charge?.(REFUSED_POINTS);
-    throw error;
-  }
-}
-
-/** Counts what an operation is more than one request. */
-export function chargeFor(cost: number, charge: Charge): void {
-  const requests = Math.floor(cost / MUTATION_COST);
-  if (requests > 1) charge?.(requests - 1);
-}
+import { type ShapeLimits } from './operationShape';
 
 /**
  * Gives the cost of an operation, or throws what refuses it. A document of a few kilobytes can ask for a million rows, or for five
  * hundred transactions one after the other, and everyone else would wait for it. The cost is an estimate: a point for each value of
  * the answer, taking a page to hold as many as its `first` says, and more for each trip to the database.
  */
-export function operationCheck({ costMax, ...shape }: OperationLimits = operationLimits): (operation: CostedOperation) => number {
-  // Documents are parsed once and asked with again and again.
-  const faults = new WeakMap<DocumentNode, { fault?: string }>();
-  const faultOf = (document: DocumentNode) => {
-    const known = faults.get(document);
-    if (known) return known.fault;
-    const fault = shapeFault(document, shape);
-    faults.set(document, { fault });
-    return fault;
-  };
-  return (operation) => {
-    const fault = faultOf(operation.document);
-    if (fault !== undefined) throw refusal(fault);
-    const cost = costOf(operation);
-    if (cost > costMax) throw tooMuch();
-    return cost;
-  };
+export function costWithin({ costMax }: OperationLimits, operation: CostedOperation): number {
+  const cost = costOf(operation);
+  if (cost > costMax) throw tooMuch();
+  return cost;
 }
 
 /** How much one operation may ask for. */
@@ -104,13 +41,16 @@ export interface OperationLimits extends ShapeLimits {
  * A page of 100 orders with lines and timeline costs 9,300, a bulk call of 100 orders 14,000; what tools ask a schema about itself
  * is 15 deep.
  */
-export const operationLimits: OperationLimits = { costMax: 25_000, depthMax: 20, aliasesMax: 30 };
+export const operationLimits: OperationLimits = { costMax: 25_000, depthMax: 20, aliasesMax: 30, repeatsMax: 60 };
 
 /**
  * Words and signs of a document. Whether it is valid takes the square of them where they name one field again and again: with 5,000
  * of them 0.4 s, in which the gateway answers nobody.
  */
 export const DOCUMENT_TOKENS_MAX = 2_000;
+
+/** Of a document that does not fit the schema: to find each takes time, and nobody mends more at once. */
+export const FAULTS_TOLD_MAX = 20;
 
 /** Of a field that is looked up by its arguments. */
 export const LOOKUP_COST = 50;
@@ -140,7 +80,8 @@ function tooMuch(): GraphQLError {
   return refusal(message);
 }
 
-function refusal(message: string): GraphQLError {
+/** Of a document or an operation that is too much. */
+export function refusal(message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } } });
 }
 

@@ -1,27 +1,42 @@
-import { Kind, visit, type DocumentNode, type FragmentDefinitionNode, type SelectionSetNode } from 'graphql';
+import { Kind, visit, type DocumentNode, type FieldNode, type FragmentDefinitionNode, type SelectionSetNode } from 'graphql';
 
 export interface ShapeLimits {
   /** Fields inside one another. */
   depthMax: number;
   /** Fields under another name, in the whole document. */
   aliasesMax: number;
+  /** How often one field may stand in the whole document. */
+  repeatsMax: number;
 }
 
 /**
- * What is wrong with the shape of a document, as a sentence; undefined when nothing is. The cost would find most of it, too; this says
- * what it is about. The document is validated, so its fragments lead in no circle; each is looked at once.
+ * What is wrong with the shape of a document, as a sentence; undefined when nothing is. It is for before the document is validated,
+ * and takes time by its length: whether fields of one name go together is found by comparing each with each other, which takes the
+ * square of them.
  */
-export function shapeFault(document: DocumentNode, { depthMax, aliasesMax }: ShapeLimits): string | undefined {
-  const aliases = countAliases(document);
+export function shapeFault(document: DocumentNode, { depthMax, aliasesMax, repeatsMax }: ShapeLimits): string | undefined {
+  const { aliases, most } = countFields(document);
   if (aliases > aliasesMax) return `The document has ${aliases} aliases; at most ${aliasesMax} are taken. Send several requests.`;
   const depth = depthOf(document);
-  return depth > depthMax ? `The document is ${depth} fields deep; at most ${depthMax} are taken.` : undefined;
+  if (depth > depthMax) return `The document is ${depth} fields deep; at most ${depthMax} are taken.`;
+  if (most.times > repeatsMax)
+    return `The document asks for ${most.name.slice(0, 50)} ${most.times} times; at most ${repeatsMax} are taken. Send several requests.`;
+  return undefined;
 }
 
-function countAliases(document: DocumentNode): number {
+function countFields(document: DocumentNode): { aliases: number; most: { name: string; times: number } } {
   let aliases = 0;
-  visit(document, { Field: ({ alias }) => void (alias && aliases++) });
-  return aliases;
+  let most = { name: '', times: 0 };
+  const timesOf = new Map<string, number>();
+  const count = ({ alias, name }: FieldNode) => {
+    if (alias) aliases++;
+    const answered = (alias ?? name).value;
+    const times = (timesOf.get(answered) ?? 0) + 1;
+    timesOf.set(answered, times);
+    if (times > most.times) most = { name: answered, times };
+  };
+  visit(document, { Field: count });
+  return { aliases, most };
 }
 
 function depthOf({ definitions }: DocumentNode): number {
@@ -44,6 +59,8 @@ function depthOf({ definitions }: DocumentNode): number {
     const before = known.get(name);
     const definition = fragments.get(name);
     if (before !== undefined || !definition) return before ?? 0;
+    // Those who lead in a circle are refused by the validation that follows.
+    known.set(name, 0);
     const depth = inside(definition.selectionSet);
     known.set(name, depth);
     return depth;

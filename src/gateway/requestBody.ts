@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { type IncomingMessage, type ServerResponse } from 'node:http';
+import { REFUSED_POINTS, type Charge } from './admission';
 import { type Problem, problemBody } from './respond';
 
 /** A request that is refused before GraphQL sees it. */
@@ -15,9 +16,22 @@ export class Refusal extends Error {
 
 /**
  * The JSON body of a request. Rejects with a Refusal: 413 over the limit, 415 for another content type or encoding, 400 for
- * what is not JSON. Rejects with ClientGone when the client left while sending.
+ * what is not JSON; and counts that. Rejects with ClientGone when the client left while sending.
  */
-export async function readJson(request: IncomingMessage, response: ServerResponse, limitBytes: number): Promise<unknown> {
+export async function readJson(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { bodyLimitBytes, charge }: { bodyLimitBytes: number; charge?: Charge },
+): Promise<unknown> {
+  try {
+    return await read(request, response, bodyLimitBytes);
+  } catch (error) {
+    if (error instanceof Refusal) charge?.(REFUSED_POINTS);
+    throw error;
+  }
+}
+
+async function read(request: IncomingMessage, response: ServerResponse, limitBytes: number): Promise<unknown> {
   refuseOtherTypes(request);
   if (Number(request.headers['content-length'] ?? 0) > limitBytes) throw tooLarge(limitBytes);
   if (request.headers.expect !== undefined) response.writeContinue();

@@ -2,17 +2,16 @@ import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { type z } from 'zod';
 
 import { faultsOf } from '../contracts';
-import { AccessDenied, demand } from '../identity';
+import { demand } from '../identity';
 import { Unavailable, type Logger } from '../observability';
 import { refusedInput, Refused, type Endpoint } from '../rest';
-import { admit, retryHeader, type Admission } from './admission';
-import { challengeOf } from './callers';
+import { admit, type Admission, type Charge } from './admission';
 import { readDatabaseFault } from './databaseFaults';
 import { type RouteHandler, type Routes } from './httpServer';
 import { openApiDocument } from './openApi';
 import { readOnly } from './probes';
-import { RateLimited } from './rateLimits';
-import { ClientGone, readJson, Refusal, sendRefusal } from './requestBody';
+import { refusalOf } from './refusals';
+import { ClientGone, readJson, sendRefusal } from './requestBody';
 import { factsOf } from './requestFacts';
 import { maskedMessage, sendJson, type Problem } from './respond';
 
@@ -48,7 +47,8 @@ function serve(endpoints: Endpoint[], serving: Serving): RouteHandler {
       demand(ruleFor(endpoint, request), admitted.caller);
       const context = factsOf(request, requestId, serving.log, admitted);
       const parameters = parsed(endpoint.parameters, given) ?? {};
-      const body = endpoint.body && parsed(bodySchema(endpoint), await bodyOf(endpoint, request, response, serving));
+      const body =
+        endpoint.body && parsed(bodySchema(endpoint), await bodyOf(endpoint, { request, response }, { ...serving, ...admitted }));
       const answer = await endpoint.answer({ parameters, body, context });
       sendJson(response, answer.status, answer.body, answer.headers);
     } catch (error) {
@@ -112,11 +112,15 @@ function bodySchema({ body }: Endpoint): z.ZodType | undefined {
 }
 
 /** Undefined when no body was sent where none is needed. */
-async function bodyOf(endpoint: Endpoint, request: IncomingMessage, response: ServerResponse, { bodyLimitBytes }: Serving) {
+async function bodyOf(
+  endpoint: Endpoint,
+  { request, response }: { request: IncomingMessage; response: ServerResponse },
+  limits: { bodyLimitBytes: number; charge?: Charge },
+) {
   if (isEmpty(request) && endpoint.body?.required === false) return refuseOtherSites(request);
   if (isEmpty(request))
     throw new Refused(400, 'BAD_USER_INPUT', `${endpoint.path} needs a JSON body; /openapi.json describes it.`);
-  return readJson(request, response, bodyLimitBytes);
+  return readJson(request, response, limits);
 }
 
 /**
@@ -139,7 +143,6 @@ function parsed<T>(schema: z.ZodType<T> | undefined, value: unknown): T | undefi
 
 /** What the caller is told of anything that was thrown; faults of ours are logged whole, and masked. */
 function problemOf(error: unknown, requestId: string, log: Logger): Problem {
-  if (error instanceof Refusal) return { ...error.problem, message: error.message, requestId };
   if (error instanceof Refused) {
     const { allow, ...details } = error.more;
     const { retryAfterSeconds } = details;
@@ -149,20 +152,11 @@ function problemOf(error: unknown, requestId: string, log: Logger): Problem {
     };
     return { status: error.status, code: error.code, message: error.message, requestId, details, headers };
   }
-  if (error instanceof RateLimited) {
-    const details = { retryAfterSeconds: error.retryAfterSeconds };
-    return { status: 429, code: 'RATE_LIMITED', message: error.message, requestId, details, headers: retryHeader(error) };
-  }
-  if (error instanceof AccessDenied) {
-    const { status, header } = challengeOf(error);
-    return { status, code: error.code, message: error.message, requestId, headers: { 'www-authenticate': header } };
-  }
-  const fault = error instanceof Unavailable ? error : readDatabaseFault(error);
-  if (fault instanceof Unavailable) {
-    log.warn({ err: error, requestId }, 'A REST request was refused: something is down.');
-    const headers = { 'retry-after': String(fault.retryAfterSeconds) };
-    return { status: 503, code: 'SERVICE_UNAVAILABLE', message: fault.message, requestId, headers };
-  }
+  const fault = readDatabaseFault(error);
+  const reason = fault instanceof Unavailable ? fault : error;
+  if (reason instanceof Unavailable) log.warn({ err: error, requestId }, 'A REST request was refused: something is down.');
+  const refusal = refusalOf(reason, requestId);
+  if (refusal) return refusal;
   if (fault) return { status: 400, code: 'BAD_USER_INPUT', message: fault.message, requestId };
   log.error({ err: error, requestId }, 'A REST request failed inside.');
   return { status: 500, code: 'INTERNAL', message: maskedMessage(requestId), requestId };

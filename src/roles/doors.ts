@@ -81,8 +81,9 @@ function timesOf(config: Config) {
 
 /** Of GraphQL, whichever way it comes. */
 function documentLimitsOf(config: Config) {
-  const { GRAPHQL_COST_MAX: costMax, GRAPHQL_DEPTH_MAX: depthMax, GRAPHQL_ALIASES_MAX: aliasesMax } = config;
-  return { documentTokensMax: config.GRAPHQL_TOKENS_MAX, operationLimits: { costMax, depthMax, aliasesMax } };
+  const { GRAPHQL_COST_MAX: costMax, GRAPHQL_DEPTH_MAX: depthMax } = config;
+  const { GRAPHQL_ALIASES_MAX: aliasesMax, GRAPHQL_REPEATS_MAX: repeatsMax } = config;
+  return { documentTokensMax: config.GRAPHQL_TOKENS_MAX, operationLimits: { costMax, depthMax, aliasesMax, repeatsMax } };
 }
 
 /** Alone, there is nobody to share counts with. */

@@ -81,6 +81,20 @@ it('a document that is refused counts as ten, so that few are read', async () =>
   await subscriber.leave();
 });
 
+it('a body that is refused counts as ten, too', async () => {
+  const unfit: [string, string, string][] = [
+    ['/graphql', 'application/json', '{"query":'],
+    ['/graphql', 'application/json', '['.repeat(101)],
+    ['/graphql', 'text/plain', '{"query":"{ __typename }"}'],
+    ['/create_order', 'application/json', '{"items":'],
+  ];
+  for (const [path, type, body] of unfit) {
+    const headers = { ...(await aCustomer()), 'content-type': type };
+    const send = () => fetch(new URL(path, house.url), { method: 'POST', headers, body });
+    expect(await statuses(2, send)).toEqual([type === 'text/plain' ? 415 : 400, 429]);
+  }
+});
+
 it('orders under one call count as many, each', async () => {
   const headers = await aCustomer();
   const [customerId, items] = [`CUST-${customers}`, '[{ productId: 1, quantity: 1 }]'];

@@ -94,14 +94,17 @@ describe('the HTTP server', () => {
     await gateway.stop();
   });
 
-  it('refuses a body that is too large before it is sent, when the client asks first', async () => {
+  it.each([
+    ['a body that is too large', 'content-length: 9000000', 413],
+    ['a caller whose token is not good', 'content-length: 90\r\nauthorization: Bearer guessed', 401],
+  ])('refuses %s before the body is sent, when the client asks first', async (_case, headers, status) => {
     const gateway = await startGateway();
     const socket = connect(gateway.port, '127.0.0.1');
     socket.write(
-      'POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9000000\r\nexpect: 100-continue\r\n\r\n',
+      `POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${headers}\r\nexpect: 100-continue\r\n\r\n`,
     );
     const head = await new Promise<string>((resolve) => socket.once('data', (data) => resolve(data.toString())));
-    expect(head).toMatch(/^HTTP\/1\.1 413 /);
+    expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     socket.destroy();
     await gateway.stop();
   });

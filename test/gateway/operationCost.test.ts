@@ -8,6 +8,7 @@ import {
   costOf,
   DOCUMENT_TOKENS_MAX,
   ENTRY_COST,
+  FAULTS_TOLD_MAX,
   LOOKUP_COST,
   MUTATION_COST,
   operationLimits,
@@ -69,8 +70,9 @@ describe('what asks for far too much is above it', () => {
 });
 
 it('limits and costs are what the settings say of them', () => {
-  const { GRAPHQL_COST_MAX: costMax, GRAPHQL_DEPTH_MAX: depthMax, GRAPHQL_ALIASES_MAX: aliasesMax } = readConfig({});
-  expect({ costMax, depthMax, aliasesMax }).toEqual(operationLimits);
+  const { GRAPHQL_COST_MAX: costMax, GRAPHQL_DEPTH_MAX: depthMax } = readConfig({});
+  const { GRAPHQL_ALIASES_MAX: aliasesMax, GRAPHQL_REPEATS_MAX: repeatsMax } = readConfig({});
+  expect({ costMax, depthMax, aliasesMax, repeatsMax }).toEqual(operationLimits);
   expect(readConfig({}).GRAPHQL_TOKENS_MAX).toBe(DOCUMENT_TOKENS_MAX);
   const { meaning } = configFields().find(({ name }) => name === 'GRAPHQL_COST_MAX')!;
   for (const cost of [LOOKUP_COST, ENTRY_COST, MUTATION_COST]) expect(meaning).toContain(` ${cost.toLocaleString('en')}`);
@@ -83,12 +85,16 @@ describe('the shape of a document', () => {
     ['what tools ask a schema about itself', getIntrospectionQuery()],
     ['thirty aliases', `{ ${aliases(30, '__typename')} }`],
     ['twenty fields inside one another', deep(20)],
+    ['the same field sixty times', `{ ${'__typename '.repeat(60)} }`],
+    ['fragments in a circle, which validation refuses', '{ ...f } fragment f on Query { ...g } fragment g on Query { ...f }'],
     ['a fragment that is used twice', '{ ...f self { ...f } } fragment f on Query { self { __typename } }'],
   ])('may be %s', (_case, query) => expect(faultOf(query)).toBeUndefined());
 
   it.each([
     ['thirty-one aliases', `{ ${aliases(31, '__typename')} }`, '31 aliases'],
     ['twenty-one fields inside one another', deep(21), '21 fields deep'],
+    ['the same field sixty-one times', `{ ${'__typename '.repeat(61)} }`, '__typename 61 times'],
+    ['the same answer sixty-one times', `{ self { a: __typename } ${'a '.repeat(60)} }`, 'for a 61 times'],
     [
       'as many by way of fragments',
       `{ ...f0 } ${Array.from({ length: 21 }, (_, i) => `fragment f${i} on Query { self { ...f${i + 1} } }`).join(' ')} fragment f21 on Query { __typename }`,
@@ -116,11 +122,24 @@ describe('over HTTP', () => {
   it.each([
     ['aliases', `{ ${aliases(31, '__typename')} }`, '31 aliases'],
     ['levels', `{ ${'self { '.repeat(30)} __typename ${'}'.repeat(31)}`, '31 fields deep'],
+    ['repeats', `{ ${'self { __typename } '.repeat(61)} }`, 'self 61 times'],
     ['tokens', `{ ${'__typename '.repeat(DOCUMENT_TOKENS_MAX)} }`, `${DOCUMENT_TOKENS_MAX} tokens`],
-  ])('too many %s are refused', async (_case, query, message) => {
-    const answer = await gateway.post({ query });
-    expect(answer.status).toBe(400);
-    expect((await errorOf(answer)).message).toContain(message);
+  ])('too many %s are refused, each time', async (_case, query, message) => {
+    for (const body of [{ query }, { query }, { query, operationName: 'Named' }]) {
+      const answer = await gateway.post(body);
+      expect(answer.status).toBe(400);
+      expect(await errorOf(answer)).toMatchObject({
+        message: expect.stringContaining(message) as string,
+        extensions: { code: expect.not.stringMatching('VALIDATION') as string },
+      });
+    }
+  });
+
+  it('a document of many faults is told of twenty', async () => {
+    const query = `{ ${Array.from({ length: 300 }, (_, index) => `no${index}`).join(' ')} }`;
+    const { errors } = (await (await gateway.post({ query })).json()) as { errors: { message: string }[] };
+    expect(errors).toHaveLength(FAULTS_TOLD_MAX + 1);
+    expect(errors.at(-1)!.message).toContain('Too many validation errors');
   });
 
   it.each([101, 40_000])('a variable %i lists deep is refused, and is no fault of ours', async (levels) => {

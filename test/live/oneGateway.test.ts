@@ -25,6 +25,7 @@ const changes = `subscription ($id: ID, $customerId: String, $after: String) {
 const config = {
   // For events that are large.
   GRAPHQL_ALIASES_MAX: '200',
+  GRAPHQL_REPEATS_MAX: '1000',
   ...{ LIVE_SUBSCRIPTIONS_MAX: '5', LIVE_CONNECTIONS_PER_CUSTOMER_MAX: '2', LIVE_CONNECTIONS_MAX: '12' },
   ...{ LIVE_INIT_TIMEOUT_SECONDS: '1', LIVE_KEEPALIVE_SECONDS: '30' },
 };

@@ -1,0 +1,39 @@
+import { ReadingTurns } from '../../src/gateway/readingTurns';
+
+/** Does nothing else for so long, as reading a large document does. */
+function holdUp(ms: number): void {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+}
+
+const customer = (customerId: string) => ({ role: 'customer' as const, customerId });
+
+it('whoever reads for long leaves twice as long to everybody else', async () => {
+  const turns = new ReadingTurns();
+  let endedAt = 0;
+  const reading = turns.take(customer('A')).then(() => {
+    holdUp(20);
+    endedAt = performance.now();
+  });
+  await Promise.all([reading, turns.take(customer('A'))]);
+  expect(performance.now() - endedAt).toBeGreaterThan(35);
+});
+
+it('one of each caller is read before the next of whoever has sent many', async () => {
+  const turns = new ReadingTurns();
+  const read: string[] = [];
+  const reading = ['A1', 'A2', 'A3', 'A4', 'B1', 'C1'].map((name) =>
+    turns.take(customer(name.charAt(0))).then(() => void read.push(name)),
+  );
+  await Promise.all(reading);
+  expect(read).toEqual(['A1', 'A2', 'B1', 'C1', 'A3', 'A4']);
+});
+
+it('whoever comes later, when nobody waits, reads at once', async () => {
+  const turns = new ReadingTurns();
+  await Promise.all([turns.take(undefined), turns.take({ role: 'operator', name: 'desk' })]);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const startedAt = performance.now();
+  await turns.take(undefined);
+  expect(performance.now() - startedAt).toBeLessThan(5);
+});
