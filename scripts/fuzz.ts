@@ -6,7 +6,7 @@ import { freePort } from './chaos/fleet';
 import { openWorld, type World } from './chaos/world';
 import { exitCodes, runScript } from './exit';
 import { attackDoors, type DoorsOutcome } from './fuzz/attackDoors';
-import { attackGraphql, schemaOf } from './fuzz/attackGraphql';
+import { attackGraphql, schemaOf, type GraphqlAttack } from './fuzz/attackGraphql';
 import { attackQuestions, type QuestionOutcome } from './fuzz/attackQuestions';
 import { attackQueues, type QueueOutcome } from './fuzz/attackQueues';
 import { besideNeighbour } from './fuzz/besideNeighbour';
@@ -105,17 +105,27 @@ async function onGraphql(
   const place = { url, healthUrl: url.replace('/graphql', '/health/live'), schema: await schemaOf(url) };
   const attacker = as === 'customer' ? ({ role: as, customerId: 'fuzz' } as const) : undefined;
   const authorization = `Bearer ${await ownLogin.token(attacker)}`;
-  const neighbour = await moveIn({ url, client });
   const gateway = world.fleet.membersOf('gateway')[0]!;
-  const beside = { neighbour, warmUpMs: 3_000, baselineMs: 10_000, memoryMiB: () => gateway.memoryMiB, signal };
-  say('First a customer orders alone, for comparison.');
-  return besideNeighbour(beside, () => {
-    const progress = startProgress(name, process.stderr);
-    const onProgress = (done: number) => progress.update(done, requests);
-    const attack = { ...place, authorization, seed, kinds, requests, concurrency, known, signal, onProgress };
-    return attackGraphql(attack).finally(() => progress.stop());
+  const shared = { ...place, seed, concurrency, known, signal };
+  const ask = (title: string, more: Pick<GraphqlAttack, 'authorization' | 'kinds' | 'requests'>) => {
+    const progress = startProgress(title, process.stderr);
+    const onProgress = (done: number) => progress.update(done, more.requests);
+    return attackGraphql({ ...shared, ...more, onProgress }).finally(() => progress.stop());
+  };
+  say('First a customer orders alone, then beside requests that mean no harm, for comparison.');
+  return besideNeighbour({
+    ...{ neighbour: await moveIn({ url, client }), warmUpMs: 3_000, baselineMs: 10_000, signal },
+    memoryMiB: () => gateway.memoryMiB,
+    ordinary: async () => {
+      const operator = `Bearer ${await ownLogin.token()}`;
+      return ask('ordinary', { authorization: operator, kinds: ['valid'], requests: Math.min(requests, ORDINARY_MAX) });
+    },
+    attack: () => ask(name, { authorization, kinds, requests }),
   });
 }
+
+/** Enough for percentiles: about ten seconds of them. */
+const ORDINARY_MAX = 1_000;
 
 /** A customer who orders as often as one customer may for ever, and a product for it. */
 async function moveIn({ url, client }: Pick<Stage, 'url' | 'client'>) {

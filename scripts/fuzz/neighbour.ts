@@ -15,8 +15,8 @@ export interface Neighbour {
   stop(): Promise<NeighbourOutcome>;
 }
 
-/** Before the attack, and while it goes on. */
-export type Part = 'before' | 'during';
+/** Alone; beside requests that mean no harm; beside the attack. */
+export type Part = 'alone' | 'ordinary' | 'attacked';
 
 export interface NeighbourOptions {
   /** Where the gateway answers GraphQL. */
@@ -47,7 +47,7 @@ export function startNeighbour({ url, authorization, ordersPerSecond, ...order }
   const body = JSON.stringify({ query: creation, variables: { input: { customerId: order.customerId, items } } });
   const violations: Violation[] = [];
   const ordinary = { pool, path: pathname, headers, body, violations };
-  const tallies = { before: newTally(), during: newTally() };
+  const tallies = { alone: newTally(), ordinary: newTally(), attacked: newTally() };
   let part: Part | undefined;
   let isOver = false;
 
@@ -72,7 +72,8 @@ export function startNeighbour({ url, authorization, ordersPerSecond, ...order }
       isOver = true;
       await placing;
       await pool.destroy();
-      return { before: answersOf(tallies.before), during: answersOf(tallies.during), violations };
+      const { alone, ordinary, attacked } = tallies;
+      return { alone: answersOf(alone), ordinary: answersOf(ordinary), attacked: answersOf(attacked), violations };
     },
   };
 }

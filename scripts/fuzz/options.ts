@@ -22,8 +22,8 @@ export const usage = `Usage: npm run fuzz [-- options]
 Starts Holdfast as processes of their own with a private Postgres and RabbitMQ, sends it what no good client would send, and
 gives a verdict: every request and call was answered as it must be, every message was processed or became a dead letter once, and the
 database keeps its promises. While requests come in, a customer of another login orders ten times a second, and must be told an
-order each time; the report says how long it waited before the attack and during it. It needs rabbitmq-server on the machine, and
-leaves nothing behind. When one of the five doses is given, the others are 0.
+order each time; the report says how long it waited alone, beside requests that mean no harm, and beside the attack. It needs
+rabbitmq-server on the machine, and leaves nothing behind. When one of the five doses is given, the others are 0.
 
   --graphql N         requests: valid at random, mutated, hostile (50000)
   --hostile N         requests again, all of them hostile (10000)

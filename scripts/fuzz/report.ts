@@ -91,11 +91,14 @@ function inWords(timed: Timed[]): string {
   return timed.map(({ name, ms }) => `${name} ${grouped(ms)} ms`).join(' · ');
 }
 
-function besideRows({ before, during, p95Ratio, memory }: Beside): string[] {
+function besideRows({ alone, ordinary, attacked, p95Ratios, memory }: Beside): string[] {
+  const { toAlone, toOrdinary } = p95Ratios;
   return [
-    answersRow('a neighbour alone', before),
-    answersRow('beside it', during),
-    `  the neighbour's p95 is ${p95Ratio} times what it was; the gateway held ${memory.before} MiB before, ${memory.peak} at its peak`,
+    answersRow('a neighbour alone', alone),
+    answersRow('beside requests', ordinary),
+    answersRow('beside these', attacked),
+    `  the neighbour's p95 is ${toAlone} times that alone, ${toOrdinary} times that beside as many requests that mean no harm`,
+    `  the gateway held ${memory.before} MiB before, ${memory.peak} at its peak`,
   ];
 }
 

@@ -15,9 +15,10 @@ const found: Omit<FuzzResult, 'verdict' | 'seed' | 'audit'> = {
     slowest: [{ name: 'a slow body', number: 7, ms: 1_050 }],
     slowestRefusals: [{ name: 'crosswise', number: 9, ms: 88 }],
     beside: {
-      before: { orders: 100, refused: 0, p50: 5.1, p95: 9, p99: 11.2, max: 12 },
-      during: { orders: 174, refused: 2, p50: 22.5, p95: 81, p99: 1_180.2, max: 1_301.9 },
-      p95Ratio: 9,
+      alone: { orders: 100, refused: 0, p50: 5.1, p95: 9, p99: 11.2, max: 12 },
+      ordinary: { orders: 120, refused: 0, p50: 9.5, p95: 27, p99: 40, max: 44 },
+      attacked: { orders: 174, refused: 2, p50: 22.5, p95: 81, p99: 1_180.2, max: 1_301.9 },
+      p95Ratios: { toAlone: 9, toOrdinary: 3 },
       memory: { before: 140, peak: 210 },
     },
   },
@@ -32,13 +33,15 @@ describe('the report', () => {
   const lines = report(resultOf(options, found, []), []).split('\n');
   const lineWith = (words: string) => lines.find((line) => line.includes(words))!;
 
-  it('says how a neighbour was answered before and during, one under the other', () => {
-    const [alone, beside] = [lineWith('a neighbour alone'), lineWith('beside it')];
+  it('says how a neighbour was answered alone and beside others, one under the other', () => {
+    const [alone, beside] = [lineWith('a neighbour alone'), lineWith('beside these')];
     expect(alone).toMatch(/100 orders +0 refused +p50 +5\.1 +p95 +9\.0 +p99 +11\.2 +max +12\.0 ms$/);
     expect(beside).toMatch(/174 orders +2 refused +p50 +22\.5 +p95 +81\.0 +p99 +1180\.2 +max +1301\.9 ms$/);
     for (const label of ['orders', 'refused', 'p50', 'p95', 'p99', 'max', 'ms'])
       expect(beside.indexOf(label)).toBe(alone.indexOf(label));
-    expect(lineWith("neighbour's p95")).toContain('9 times what it was; the gateway held 140 MiB before, 210 at its peak');
+    expect(lineWith('beside requests')).toMatch(/120 orders +0 refused +p50 +9\.5 /);
+    expect(lineWith("neighbour's p95")).toContain('9 times that alone, 3 times that beside as many requests that mean no harm');
+    expect(lineWith('the gateway held')).toContain('140 MiB before, 210 at its peak');
   });
 
   it('leaves out kinds that were not sent, and shows refusals apart', () => {
