@@ -101,7 +101,7 @@ export const configSchema = z.object({
   GRAPHQL_DEPTH_MAX: count(20, 5, 100).describe('Fields inside one another in a GraphQL document.'),
   GRAPHQL_ALIASES_MAX: count(30, 0, 5_000).describe('Aliases in a GraphQL document.'),
   GRAPHQL_REPEATS_MAX: count(60, 10, 5_000).describe(
-    'How often one field, by the name of its answer, may stand in a GraphQL document.',
+    'How often one field, by the name of its answer, may stand in a GraphQL document, and spreads of fragments together.',
   ),
   GRAPHQL_TOKENS_MAX: count(2_000, 100, 50_000).describe('Words and signs of a GraphQL document.'),
   REQUEST_TIMEOUT_SECONDS: count(30, 1, 600).describe(

@@ -7,8 +7,8 @@ import { type Violation } from './violation';
 /** What an attack was to others: their answers, and the memory of the gateway in MiB before it and at its peak while it went on. */
 export interface Beside extends Record<Part, OrderAnswers> {
   /**
-   * How much longer the slowest twentieth waited beside the attack than alone, and than beside as many requests that mean no harm. Figures,
-   * and no verdict: all of them work on the same cores.
+   * How much longer the slowest twentieth waited beside the attack than alone, and than beside requests that mean no harm, as many at a
+   * time. Figures, and no verdict: all of them work on the same cores.
    */
   p95Ratios: { toAlone: number; toOrdinary: number };
   memory: { before: number; peak: number };

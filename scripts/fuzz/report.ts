@@ -97,7 +97,7 @@ function besideRows({ alone, ordinary, attacked, p95Ratios, memory }: Beside): s
     answersRow('a neighbour alone', alone),
     answersRow('beside requests', ordinary),
     answersRow('beside these', attacked),
-    `  the neighbour's p95 is ${toAlone} times that alone, ${toOrdinary} times that beside as many requests that mean no harm`,
+    `  the neighbour's p95 is ${toAlone} times that alone, ${toOrdinary} times that beside requests that mean no harm`,
     `  the gateway held ${memory.before} MiB before, ${memory.peak} at its peak`,
   ];
 }

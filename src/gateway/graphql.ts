@@ -10,8 +10,7 @@ import {
   type HTTPGraphQLResponse,
 } from '@apollo/server';
 import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
-import { InMemoryLRUCache } from '@apollo/utils.keyvaluecache';
-import { type DocumentNode, GraphQLError, type GraphQLSchema, OperationTypeNode } from 'graphql';
+import { GraphQLError, type GraphQLSchema, OperationTypeNode } from 'graphql';
 import { type Logger } from '../observability/logger';
 import { type Metrics } from '../observability/metrics';
 import { type RequestContext } from '../observability/requestContext';
@@ -20,8 +19,10 @@ import { admit, type Admission } from './admission';
 import { type RouteHandler } from './httpServer';
 import { errorFormatter, logFault } from './graphqlErrors';
 import { DOCUMENT_TOKENS_MAX, FAULTS_TOLD_MAX, type OperationLimits } from './operationCost';
+import { KeptDocuments } from './keptDocuments';
 import { operationGuard } from './operationGuard';
 import { operationOutcome } from './operationOutcome';
+import { ReadingTurns } from './readingTurns';
 import { refusalOf } from './refusals';
 import { ClientGone, readJson, sendRefusal } from './requestBody';
 import { factsOf } from './requestFacts';
@@ -36,9 +37,11 @@ export interface GraphqlOptions<Context extends RequestContext> extends Admissio
   /** Turns off introspection and the suggestions that would give the schema away. */
   production: boolean;
   bodyLimitBytes?: number;
-  /** Bounds the work of one document: checking it is quadratic in the worst case. */
+  /** Bounds the work of one document. */
   documentTokensMax?: number;
   operationLimits?: OperationLimits;
+  /** Shared with other doors of the process. */
+  turns?: ReadingTurns;
 }
 
 /** GraphQL over HTTP. `handle` answers every request it is given; `stop` ends Apollo once no request is under way. */
@@ -89,7 +92,9 @@ async function letIn(
 }
 
 function createApollo<Context extends RequestContext>(options: GraphqlOptions<Context>, requestIdStandIn: string) {
-  const { schema, log, metrics, production, documentTokensMax = DOCUMENT_TOKENS_MAX, operationLimits } = options;
+  const { schema, log, metrics, production, documentTokensMax = DOCUMENT_TOKENS_MAX, operationLimits: limits } = options;
+  const { turns = new ReadingTurns() } = options;
+  const documents = new KeptDocuments();
   return new ApolloServer<Context>({
     schema,
     logger: log,
@@ -100,7 +105,7 @@ function createApollo<Context extends RequestContext>(options: GraphqlOptions<Co
     includeStacktraceInErrorResponses: false,
     // The process owns its signals: Apollo must not stop on its own while consumers still drain.
     stopOnTerminationSignals: false,
-    documentStore: new InMemoryLRUCache<DocumentNode>({ maxSize: DOCUMENTS_KEPT_BYTES }),
+    documentStore: documents,
     parseOptions: { maxTokens: documentTokensMax },
     validationOptions: { maxErrors: FAULTS_TOLD_MAX },
     formatError: errorFormatter(requestIdStandIn, { production }),
@@ -108,13 +113,10 @@ function createApollo<Context extends RequestContext>(options: GraphqlOptions<Co
     plugins: [
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginCacheControlDisabled(),
-      ...[subscriptionsElsewhere, operationGuard(operationLimits), operationOutcome(metrics, log)],
+      ...[subscriptionsElsewhere, operationGuard({ limits, documents, turns }), operationOutcome(metrics, log)],
     ],
   });
 }
-
-/** As JSON: in memory four times as much. An ordinary document takes three kilobytes of it. */
-const DOCUMENTS_KEPT_BYTES = 5 * 1024 * 1024;
 
 /** Apollo would carry out a subscription as if it were a query. */
 const subscriptionsElsewhere: ApolloServerPlugin = {

@@ -12,4 +12,5 @@ export { playgroundRoutes, type PlaygroundOptions } from './playground';
 export { PortInUse } from './portInUse';
 export { probeRoutes } from './probes';
 export { RateLimits } from './rateLimits';
+export { ReadingTurns } from './readingTurns';
 export { restRoutes, type RestOptions } from './rest';

@@ -38,15 +38,16 @@ type Events = AsyncGenerator<ExecutionResult, void, undefined>;
 export function createOperations(
   options: LiveOptions,
 ): Pick<ServerOptions<Params, Connection>, 'onSubscribe' | 'subscribe' | 'onNext' | 'onError'> {
-  const { log, production, subscriptionsMax, rateLimits } = options;
-  const turns = new ReadingTurns();
+  const { log, production, subscriptionsMax, rateLimits, turns = new ReadingTurns() } = options;
   return {
-    async onSubscribe(context, _id, payload) {
+    async onSubscribe(context, id, payload) {
       const request = contextOf(context, options);
       try {
         if (Object.keys(context.subscriptions).length > subscriptionsMax)
           throw refusal(`This connection has ${subscriptionsMax} subscriptions already: complete one, or open another.`);
-        await turns.take(context.extra.caller);
+        if (!(await turns.take(context.extra.caller)))
+          throw refusal('Too many of your subscriptions wait to be read: try again in a second.');
+        if (!(id in context.subscriptions)) throw refusal('It was completed before it was read.');
         // Whoever is connected counts as whoever asks by HTTP does.
         const charge = rateLimits?.admit(context.extra.caller, () => undefined);
         return { ...charged(() => argsOf(payload, options), charge), contextValue: request };

@@ -7,6 +7,7 @@ import { type Caller } from '../identity';
 import { type Logger, type Metrics } from '../observability';
 import { type Admission } from './admission';
 import { type OperationLimits } from './operationCost';
+import { type ReadingTurns } from './readingTurns';
 
 export interface LiveOptions extends Admission {
   schema: GraphQLSchema;
@@ -19,6 +20,7 @@ export interface LiveOptions extends Admission {
   /** As over HTTP. */
   documentTokensMax?: number;
   operationLimits?: OperationLimits;
+  turns?: ReadingTurns;
   connectionsMax: number;
   /** And of these, of one customer. */
   connectionsPerCustomerMax: number;

@@ -43,10 +43,7 @@ export interface OperationLimits extends ShapeLimits {
  */
 export const operationLimits: OperationLimits = { costMax: 25_000, depthMax: 20, aliasesMax: 30, repeatsMax: 60 };
 
-/**
- * Words and signs of a document. Whether it is valid takes the square of them where they name one field again and again: with 5,000
- * of them 0.4 s, in which the gateway answers nobody.
- */
+/** Words and signs of a document: so many take some ten milliseconds to read and validate. */
 export const DOCUMENT_TOKENS_MAX = 2_000;
 
 /** Of a document that does not fit the schema: to find each takes time, and nobody mends more at once. */

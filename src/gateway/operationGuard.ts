@@ -1,54 +1,81 @@
-import { type ApolloServerPlugin } from '@apollo/server';
-import { parse, type DocumentNode } from 'graphql';
+import { type ApolloServerPlugin, HeaderMap } from '@apollo/server';
+import { GraphQLError, parse, type DocumentNode } from 'graphql';
 
 import { type RequestContext } from '../observability';
 import { REFUSED_POINTS, type Charge } from './admission';
+import { type KeptDocuments } from './keptDocuments';
 import { costWithin, MUTATION_COST, operationLimits, refusal, type OperationLimits } from './operationCost';
 import { shapeFault } from './operationShape';
-import { ReadingTurns } from './readingTurns';
+import { type ReadingTurns } from './readingTurns';
+
+export interface GuardOptions {
+  limits?: OperationLimits;
+  /** What Apollo keeps documents in. */
+  documents: KeptDocuments;
+  turns: ReadingTurns;
+}
 
 /**
  * Refuses an operation that asks for too much, before any of it is done, and a document of a bad shape before it is validated. What is
  * let through counts for the rate limits as one request for each mutation's worth of it: many under aliases are many.
  */
-export function operationGuard(limits: OperationLimits = operationLimits): ApolloServerPlugin<RequestContext> {
-  const misshapen = new WeakMap<DocumentNode, string>();
-  const turns = new ReadingTurns();
+export function operationGuard({ limits = operationLimits, documents, turns }: GuardOptions): ApolloServerPlugin<RequestContext> {
+  const refused = new WeakMap<DocumentNode, GraphQLError>();
   return {
-    requestDidStart: () =>
-      Promise.resolve({
-        // Apollo keeps the documents that it found good, and reads others only.
-        parsingDidStart: ({ contextValue: { caller } }) => turns.take(caller),
+    requestDidStart() {
+      let mayRead = true;
+      return Promise.resolve({
+        async didResolveSource({ queryHash, contextValue: { caller } }) {
+          // Whoever has waited may find that another has read the same meanwhile.
+          if (!documents.has(queryHash)) mayRead = await turns.take(caller);
+        },
         validationDidStart(request) {
-          const fault = shapeFault(request.document, limits);
-          if (fault !== undefined) misshapen.set(putStandIn(request), fault);
+          const refusal = mayRead ? shapeRefusal(request.document, limits) : tooManyNew();
+          if (refusal) refused.set(putStandIn(request), refusal);
           return Promise.resolve();
         },
         // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is to be a rejection
-        async didResolveOperation({ schema, document, operation, request: { variables = {} }, contextValue }) {
+        async didResolveOperation({ schema, document, operation, request: { variables = {} }, contextValue: { charge } }) {
           const reckon = () => {
-            const fault = misshapen.get(document);
-            if (fault !== undefined) throw refusal(fault);
+            const refusal = refused.get(document);
+            if (refusal) throw refusal;
             return { cost: operation ? costWithin(limits, { schema, document, operation, variables }) : 0 };
           };
-          charged(reckon, contextValue.charge?.bind(contextValue));
+          charged(reckon, charge);
         },
-        // Without an operation the document could not be read, or does not fit the schema.
-        didEncounterErrors({ document, operation, contextValue }) {
-          const isCounted = operation !== undefined || (document !== undefined && misshapen.has(document));
-          if (!isCounted) contextValue.charge?.(REFUSED_POINTS);
+        didEncounterErrors({ errors, document, operation, contextValue: { charge } }) {
+          // Without an operation the document could not be read, or does not fit the schema.
+          const isRead = operation !== undefined || (document !== undefined && refused.has(document));
+          if (!isRead && !errors.every(isUsualStep)) charge?.(REFUSED_POINTS);
           return Promise.resolve();
         },
-      }),
+      });
+    },
   };
+}
+
+function shapeRefusal(document: DocumentNode, limits: OperationLimits): GraphQLError | undefined {
+  const fault = shapeFault(document, limits);
+  return fault === undefined ? undefined : refusal(fault);
+}
+
+function tooManyNew(): GraphQLError {
+  const message = 'Too many documents that were never seen: try again in 1 s, and send values as variables, not in the text.';
+  const http = { status: 429, headers: new HeaderMap([['retry-after', '1']]) };
+  return new GraphQLError(message, { extensions: { code: 'RATE_LIMITED', retryAfterSeconds: 1, http } });
+}
+
+/** Clients that name a document by its hash send it whole when they are told that it is not known. */
+function isUsualStep({ extensions }: GraphQLError): boolean {
+  return extensions['code'] === 'PERSISTED_QUERY_NOT_FOUND';
 }
 
 /**
  * Apollo has no place where a document can be refused between being read and being validated. So one that is validated at once goes
- * on in its stead, to be refused where that can be done; Apollo keeps that one for all who send the same again.
+ * on in its stead, to be refused where that can be done. It is of no use to the next who asks the same, and is not kept.
  */
 function putStandIn(request: { document: DocumentNode }): DocumentNode {
-  return (request.document = parse('{ __typename }'));
+  return (request.document = parse('{ __typename }', { noLocation: true }));
 }
 
 /** What `reckon` gives; counts what its cost is more than one request, and where it refuses, a refused document. */

@@ -5,27 +5,29 @@ export interface ShapeLimits {
   depthMax: number;
   /** Fields under another name, in the whole document. */
   aliasesMax: number;
-  /** How often one field may stand in the whole document. */
+  /** How often one field may stand in the whole document, and spreads of fragments, all of them together. */
   repeatsMax: number;
 }
 
 /**
  * What is wrong with the shape of a document, as a sentence; undefined when nothing is. It is for before the document is validated,
  * and takes time by its length: whether fields of one name go together is found by comparing each with each other, which takes the
- * square of them.
+ * square of them, and so it is with fragments.
  */
 export function shapeFault(document: DocumentNode, { depthMax, aliasesMax, repeatsMax }: ShapeLimits): string | undefined {
-  const { aliases, most } = countFields(document);
+  const { aliases, spreads, most } = countSelections(document);
   if (aliases > aliasesMax) return `The document has ${aliases} aliases; at most ${aliasesMax} are taken. Send several requests.`;
   const depth = depthOf(document);
   if (depth > depthMax) return `The document is ${depth} fields deep; at most ${depthMax} are taken.`;
   if (most.times > repeatsMax)
     return `The document asks for ${most.name.slice(0, 50)} ${most.times} times; at most ${repeatsMax} are taken. Send several requests.`;
+  if (spreads > repeatsMax) return `The document spreads fragments ${spreads} times; at most ${repeatsMax} are taken.`;
   return undefined;
 }
 
-function countFields(document: DocumentNode): { aliases: number; most: { name: string; times: number } } {
+function countSelections(document: DocumentNode) {
   let aliases = 0;
+  let spreads = 0;
   let most = { name: '', times: 0 };
   const timesOf = new Map<string, number>();
   const count = ({ alias, name }: FieldNode) => {
@@ -35,8 +37,8 @@ function countFields(document: DocumentNode): { aliases: number; most: { name: s
     timesOf.set(answered, times);
     if (times > most.times) most = { name: answered, times };
   };
-  visit(document, { Field: count });
-  return { aliases, most };
+  visit(document, { Field: count, FragmentSpread: () => void spreads++ });
+  return { aliases, spreads, most };
 }
 
 function depthOf({ definitions }: DocumentNode): number {

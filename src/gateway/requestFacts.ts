@@ -23,8 +23,8 @@ class RequestFacts implements RequestContext {
     return this.admitted.caller;
   }
 
-  charge(points: number): void {
-    this.admitted.charge?.(points);
+  get charge() {
+    return this.admitted.charge;
   }
 
   get log(): Logger {

@@ -12,7 +12,7 @@ export interface RequestContext {
   /** Who asks; undefined when no token was shown. */
   caller?: Caller;
   /** Counts more of a large request to the rate limits of whoever asks. */
-  charge?(points: number): void;
+  charge?: (points: number) => void;
   log: Logger;
   /** Of a subscription: aborted when nobody listens any more. */
   signal?: AbortSignal;

@@ -8,6 +8,7 @@ import {
   contractRoutes,
   createAddressOf,
   createGraphql,
+  ReadingTurns,
   createLiveDoor,
   playgroundRoutes,
   probeRoutes,
@@ -118,7 +119,7 @@ async function graphqlDoor(names: readonly RoleName[], house: House, admission: 
     new EventResolver({ steps: orders.followSteps, movements: inventory.followMovements }),
   );
   const bodyLimitBytes = config.BODY_LIMIT_KIB * 1024;
-  const limits = documentLimitsOf(config);
+  const limits = { ...documentLimitsOf(config), turns: new ReadingTurns() };
   const { handle, stop } = await createGraphql({
     schema,
     contextFor: (facts) => facts,

@@ -81,6 +81,13 @@ it('a document that is refused counts as ten, so that few are read', async () =>
   await subscriber.leave();
 });
 
+it('to name a document by a hash that is not known counts as one: clients send it whole then', async () => {
+  const headers = await aCustomer();
+  const extensions = { persistedQuery: { version: 1, sha256Hash: '0'.repeat(64) } };
+  const answers = await statuses(11, () => house.post({ extensions }, headers));
+  expect([answers.slice(0, 10), answers[10]]).toEqual([Array(10).fill(200), 429]);
+});
+
 it('a body that is refused counts as ten, too', async () => {
   const unfit: [string, string, string][] = [
     ['/graphql', 'application/json', '{"query":'],

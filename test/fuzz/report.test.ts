@@ -40,7 +40,7 @@ describe('the report', () => {
     for (const label of ['orders', 'refused', 'p50', 'p95', 'p99', 'max', 'ms'])
       expect(beside.indexOf(label)).toBe(alone.indexOf(label));
     expect(lineWith('beside requests')).toMatch(/120 orders +0 refused +p50 +9\.5 /);
-    expect(lineWith("neighbour's p95")).toContain('9 times that alone, 3 times that beside as many requests that mean no harm');
+    expect(lineWith("neighbour's p95")).toContain('9 times that alone, 3 times that beside requests that mean no harm');
     expect(lineWith('the gateway held')).toContain('140 MiB before, 210 at its peak');
   });
 

@@ -14,6 +14,7 @@ import {
   operationLimits,
 } from '../../src/gateway/operationCost';
 import { shapeFault } from '../../src/gateway/operationShape';
+import { ReadingTurns } from '../../src/gateway/readingTurns';
 import { errorOf, startGateway } from './startGateway';
 
 const schema = buildSchema(readFileSync(join(__dirname, '..', '..', 'schema.graphql'), 'utf8'));
@@ -94,6 +95,7 @@ describe('the shape of a document', () => {
     ['thirty-one aliases', `{ ${aliases(31, '__typename')} }`, '31 aliases'],
     ['twenty-one fields inside one another', deep(21), '21 fields deep'],
     ['the same field sixty-one times', `{ ${'__typename '.repeat(61)} }`, '__typename 61 times'],
+    ['sixty-one spreads of fragments', `{ ${'...f '.repeat(61)} } fragment f on Query { __typename }`, '61 times'],
     ['the same answer sixty-one times', `{ self { a: __typename } ${'a '.repeat(60)} }`, 'for a 61 times'],
     [
       'as many by way of fragments',
@@ -103,6 +105,12 @@ describe('the shape of a document', () => {
     ['in an operation that is not asked for', `query A { __typename } query B ${deep(300)}`, '300 fields deep'],
   ])('may not be %s', (_case, query, message) => expect(faultOf(query)).toContain(message));
 });
+
+/** Does nothing else for so long, as reading a large document does. */
+function holdUp(ms: number): void {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+}
 
 describe('over HTTP', () => {
   let gateway: Awaited<ReturnType<typeof startGateway>>;
@@ -133,6 +141,21 @@ describe('over HTTP', () => {
         extensions: { code: expect.not.stringMatching('VALIDATION') as string },
       });
     }
+  });
+
+  it('whoever has a hundred new documents waiting is told to come back, and a document that was read before is not new', async () => {
+    const turns = new ReadingTurns();
+    const crowded = await startGateway({ turns });
+    const known = { query: '{ known: __typename }' };
+    await crowded.post(known);
+    await turns.take(undefined).then(() => holdUp(100));
+    const queue = Array.from({ length: 100 }, () => turns.take(undefined));
+    const [fresh, again] = await Promise.all([crowded.post({ query: '{ fresh: __typename }' }), crowded.post(known)]);
+    expect([fresh.status, fresh.headers.get('retry-after'), again.status]).toEqual([429, '1', 200]);
+    expect((await errorOf(fresh)).extensions).toMatchObject({ code: 'RATE_LIMITED', retryAfterSeconds: 1 });
+    await Promise.all(queue);
+    expect((await crowded.post({ query: '{ fresh: __typename }' })).status).toBe(200);
+    await crowded.stop();
   });
 
   it('a document of many faults is told of twenty', async () => {

@@ -29,6 +29,23 @@ it('one of each caller is read before the next of whoever has sent many', async 
   expect(read).toEqual(['A1', 'A2', 'B1', 'C1', 'A3', 'A4']);
 });
 
+it('what is short costs nobody a rest, however much else there is to do', async () => {
+  const turns = new ReadingTurns();
+  const startedAt = performance.now();
+  const foreign = setInterval(() => holdUp(5), 1);
+  await Promise.all(Array.from({ length: 50 }, () => turns.take(customer('A'))));
+  clearInterval(foreign);
+  expect(performance.now() - startedAt).toBeLessThan(1_000);
+});
+
+it('a caller has a hundred waiting at most, and others as many', async () => {
+  const turns = new ReadingTurns();
+  const answers = Array.from({ length: 103 }, () => turns.take(customer('A')));
+  const other = turns.take(customer('B'));
+  const taken = await Promise.all(answers);
+  expect([taken.filter(Boolean).length, taken.slice(0, 101).every(Boolean), await other]).toEqual([101, true, true]);
+});
+
 it('whoever comes later, when nobody waits, reads at once', async () => {
   const turns = new ReadingTurns();
   await Promise.all([turns.take(undefined), turns.take({ role: 'operator', name: 'desk' })]);
