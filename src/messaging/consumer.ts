@@ -40,7 +40,7 @@ export class Consumer {
       const startedAt = performance.now();
       const batch = this.waiting.splice(0, this.options.batchSizeMax);
       await this.settlement.settleBatch(batch);
-      if (batch.length > 1) await this.gatherCompany(performance.now() - startedAt);
+      if (batch.length >= COMPANY_MIN) await this.gatherCompany(performance.now() - startedAt);
     }
   }
 
@@ -62,7 +62,7 @@ export class Consumer {
 
   /**
    * While messages come in company, the next batch waits for more of it, half as long as the last one took: each batch costs a
-   * transaction, whatever its size. Measured at full load, a third fewer transactions; a lone message never waits.
+   * transaction, whatever its size. Measured at full load, a third fewer transactions; a few messages never wait.
    */
   private async gatherCompany(lastBatchMs: number) {
     if (this.waiting.length >= this.options.batchSizeMax || this.stopping.signal.aborted) return;
@@ -75,7 +75,7 @@ export interface ConsumerOptions extends BatchSettlementOptions {
   broker: Broker;
   /** Whether a batch may be worked on; always, unless given. What waits for it stays unsettled. */
   intake?: Doorway;
-  /** How many messages share one transaction at most; a lone message does not wait for company. */
+  /** How many messages share one transaction at most; a few do not wait for company. */
   batchSizeMax: number;
 }
 
@@ -86,5 +86,10 @@ export interface Doorway {
   room(): Promise<void>;
 }
 
+/**
+ * Who is less than that is no company worth a wait: at half the highest rate batches are of about that size, and there a decision came
+ * a fifth sooner, for the same orders a second at full load.
+ */
+const COMPANY_MIN = 10;
 /** The longest wait for company. Four times as much gains 8 % more orders a second, and lets every customer wait for it at each hop. */
 const COMPANY_WAIT_MAX_MS = 10;
