@@ -20,7 +20,7 @@ export interface GuardOptions {
  * let through counts for the rate limits as one request for each mutation's worth of it: many under aliases are many.
  */
 export function operationGuard({ limits = operationLimits, documents, turns }: GuardOptions): ApolloServerPlugin<RequestContext> {
-  const refused = new WeakMap<DocumentNode, GraphQLError>();
+  const refused = new WeakMap<DocumentNode, string>();
   return {
     requestDidStart() {
       let mayRead = true;
@@ -30,15 +30,17 @@ export function operationGuard({ limits = operationLimits, documents, turns }: G
           if (!documents.has(queryHash)) mayRead = await turns.take(caller);
         },
         validationDidStart(request) {
-          const refusal = mayRead ? shapeRefusal(request.document, limits) : tooManyNew();
-          if (refusal) refused.set(putStandIn(request), refusal);
+          const fault = mayRead ? shapeFault(request.document, limits) : TOO_MANY_NEW;
+          if (fault !== undefined) refused.set(putStandIn(request), fault);
           return Promise.resolve();
         },
         // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is to be a rejection
         async didResolveOperation({ schema, document, operation, request: { variables = {} }, contextValue: { charge } }) {
+          // Who is to come back has cost nobody anything yet.
+          if (!mayRead) throw tooManyNew();
           const reckon = () => {
-            const refusal = refused.get(document);
-            if (refusal) throw refusal;
+            const fault = refused.get(document);
+            if (fault !== undefined) throw refusal(fault);
             return { cost: operation ? costWithin(limits, { schema, document, operation, variables }) : 0 };
           };
           charged(reckon, charge);
@@ -54,15 +56,11 @@ export function operationGuard({ limits = operationLimits, documents, turns }: G
   };
 }
 
-function shapeRefusal(document: DocumentNode, limits: OperationLimits): GraphQLError | undefined {
-  const fault = shapeFault(document, limits);
-  return fault === undefined ? undefined : refusal(fault);
-}
+const TOO_MANY_NEW = 'Too many documents that were never seen: try again in 1 s, and send values as variables, not in the text.';
 
 function tooManyNew(): GraphQLError {
-  const message = 'Too many documents that were never seen: try again in 1 s, and send values as variables, not in the text.';
   const http = { status: 429, headers: new HeaderMap([['retry-after', '1']]) };
-  return new GraphQLError(message, { extensions: { code: 'RATE_LIMITED', retryAfterSeconds: 1, http } });
+  return new GraphQLError(TOO_MANY_NEW, { extensions: { code: 'RATE_LIMITED', retryAfterSeconds: 1, http } });
 }
 
 /** Clients that name a document by its hash send it whole when they are told that it is not known. */

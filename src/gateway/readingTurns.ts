@@ -55,8 +55,8 @@ export class ReadingTurns {
 const REST = 2;
 const SHORT_MS = 1;
 const REST_MAX_MS = 100;
-/** Of one caller. */
-const WAITING_MAX = 100;
+/** Of one caller: a shop asks for all its customers by one login, and all at once where a gateway has just started. */
+const WAITING_MAX = 1_000;
 
 function nameOf(caller: Caller | undefined): string {
   if (!caller) return 'nobody known';

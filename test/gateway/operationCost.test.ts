@@ -14,7 +14,9 @@ import {
   operationLimits,
 } from '../../src/gateway/operationCost';
 import { shapeFault } from '../../src/gateway/operationShape';
+import { RateLimits } from '../../src/gateway/rateLimits';
 import { ReadingTurns } from '../../src/gateway/readingTurns';
+import { createLogger } from '../../src/observability/logger';
 import { errorOf, startGateway } from './startGateway';
 
 const schema = buildSchema(readFileSync(join(__dirname, '..', '..', 'schema.graphql'), 'utf8'));
@@ -143,13 +145,19 @@ describe('over HTTP', () => {
     }
   });
 
-  it('whoever has a hundred new documents waiting is told to come back, and a document that was read before is not new', async () => {
+  it('whoever has a thousand new documents waiting is told to come back, and a document that was read before is not new', async () => {
     const turns = new ReadingTurns();
-    const crowded = await startGateway({ turns });
+    // Were it counted as a refused document, the last request would be one too many.
+    const rateLimits = new RateLimits({
+      customerPerMinute: 0,
+      addressPerMinute: 12,
+      log: createLogger({ name: 'test', level: 'silent' }),
+    });
+    const crowded = await startGateway({ turns, rateLimits, addressOf: () => '198.51.100.1' });
     const known = { query: '{ known: __typename }' };
     await crowded.post(known);
     await turns.take(undefined).then(() => holdUp(100));
-    const queue = Array.from({ length: 100 }, () => turns.take(undefined));
+    const queue = Array.from({ length: 1_000 }, () => turns.take(undefined));
     const [fresh, again] = await Promise.all([crowded.post({ query: '{ fresh: __typename }' }), crowded.post(known)]);
     expect([fresh.status, fresh.headers.get('retry-after'), again.status]).toEqual([429, '1', 200]);
     expect((await errorOf(fresh)).extensions).toMatchObject({ code: 'RATE_LIMITED', retryAfterSeconds: 1 });
