@@ -124,9 +124,12 @@ export function parseMessage(body: Buffer, properties: MessageProperties, expect
   };
 }
 
-/** A foreign envelope is a courtesy, never a reason to refuse the message: what cannot be stored is left out. */
+/**
+ * A foreign envelope is a courtesy, never a reason to refuse the message: what cannot be stored is left out. Most have no
+ * `traceparent`, and zod takes long to say what nobody asks: why a thing that is missing is no text.
+ */
 function usable(value: unknown): string | undefined {
-  return envelopeText.safeParse(value).data;
+  return typeof value === 'string' ? envelopeText.safeParse(value).data : undefined;
 }
 
 /** Throws PoisonMessage saying what is wrong with it. */

@@ -113,14 +113,8 @@ class RabbitmqBroker implements Broker {
     this.publisher.declared([deadLetterExchange, ...topology.exchanges.map(({ name }) => name)]);
   }
 
-  publish({ exchange, routingKey, body, properties, mandatory, expirationMs }: Publication): Promise<void> {
-    const expiration = expirationMs === undefined ? undefined : String(Math.max(1, Math.round(expirationMs)));
-    return this.publisher.publish({
-      exchange,
-      routingKey,
-      body,
-      options: { ...properties, mandatory, persistent: true, expiration },
-    });
+  publish(publication: Publication): Promise<void> {
+    return this.publisher.publish(publication);
   }
 
   async consume(queue: string, { prefetch }: ConsumeOptions, onDelivery: (delivery: Delivery) => void): Promise<Subscription> {

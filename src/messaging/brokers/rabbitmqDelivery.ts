@@ -4,7 +4,7 @@ import { type Logger } from '../../observability';
 import { type Delivery, type MessageProperties, UnroutableError } from '../broker';
 import { type Acks } from './acks';
 import { type AmqpMessage } from './amqp';
-import { attemptOf, copiedProperties, givenUpByBroker, shownProperties } from './rabbitmqProperties';
+import { attemptOf, givenUpByBroker, sentProperties, shownProperties } from './rabbitmqProperties';
 import { type Outgoing, type Publisher } from './rabbitmqPublisher';
 import { retryQueue } from './rabbitmqQueues';
 import { deadLetterExchange, deadLetterHeaderNames, deadLetterHeaders, deadQueue, storyHeaders } from './wireNames';
@@ -64,12 +64,7 @@ export class RabbitmqDelivery implements Delivery {
     if (!this.take()) return;
     const waitMs = Math.min(Math.max(0, Math.round(delayMs)), 2 ** 31);
     // Not by the default exchange: a role that may publish there may publish into every queue.
-    await this.moveTo(
-      deadLetterExchange,
-      retryQueue(this.queue, waitMs),
-      { [storyHeaders.attempt]: this.attempt + 1 },
-      String(waitMs),
-    );
+    await this.moveTo(deadLetterExchange, retryQueue(this.queue, waitMs), { [storyHeaders.attempt]: this.attempt + 1 }, waitMs);
   }
 
   async deadLetter(reason: string): Promise<void> {
@@ -104,13 +99,15 @@ export class RabbitmqDelivery implements Delivery {
     exchange: string,
     routingKey: string,
     headers: Record<string, unknown>,
-    expiration?: string,
+    expirationMs?: number,
   ): Promise<void> {
     const outgoing: Outgoing = {
       exchange,
       routingKey,
       body: this.message.content,
-      options: { ...copiedProperties(this.message.properties), headers: this.storyOf(headers), expiration, mandatory: true },
+      properties: { ...sentProperties(this.message.properties), headers: this.storyOf(headers) },
+      mandatory: true,
+      expirationMs,
       uncounted: true,
     };
     while (this.settlement.isOpen()) {

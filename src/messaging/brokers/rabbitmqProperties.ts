@@ -1,20 +1,15 @@
 import { type MessageProperties } from '../broker';
-import { type AmqpProperties, type PublishOptions } from './amqp';
+import { type AmqpProperties } from './amqp';
 import { deadLetterHeaders, deliveryLimitReason, storyHeaders } from './wireNames';
 
 /** What the sender sent, and for a message that the broker itself gave up, why it did. */
 export function shownProperties(properties: AmqpProperties): MessageProperties {
-  const { messageId, type, correlationId, replyTo, appId, contentType, contentEncoding, priority, timestamp } =
-    properties as MessageProperties;
-  const shown: MessageProperties = { headers: shownHeaders(properties.headers ?? {}) };
-  return Object.assign(
-    shown,
-    defined({ messageId, type, correlationId, replyTo, appId, contentType, contentEncoding, priority, timestamp }),
-  );
+  return { ...sentProperties(properties), headers: shownHeaders(properties.headers ?? {}) };
 }
 
 function shownHeaders(headers: Record<string, unknown>): Record<string, unknown> {
-  const shown = Object.fromEntries(Object.entries(headers).filter(([name]) => !story.has(name)));
+  const shown: Record<string, unknown> = {};
+  for (const name of Object.keys(headers)) if (!story.has(name)) shown[name] = headers[name];
   const givenUp = givenUpByBroker(headers);
   if (!givenUp || 'x-holdfast-reason' in shown) return shown;
   return { ...shown, ...deadLetterHeaders(String(givenUp.queue), attemptOf(headers[storyHeaders.attempt]), deliveryLimitReason) };
@@ -37,17 +32,17 @@ export function givenUpByBroker(headers: Record<string, unknown>): Death | undef
 const brokerHeaders = ['x-death', 'x-first-death-exchange', 'x-first-death-queue', 'x-first-death-reason', 'x-delivery-count'];
 const story = new Set<string>([...Object.values(storyHeaders), ...brokerHeaders]);
 
-/** Everything a sender may have set, but `userId`, which would have to be ours, and the expiration. */
-export function copiedProperties(properties: AmqpProperties): Omit<PublishOptions, 'headers' | 'mandatory'> {
-  const { contentType, contentEncoding, priority, correlationId, replyTo, messageId, timestamp, type, appId } =
-    properties as unknown as PublishOptions;
-  const kept = { contentType, contentEncoding, priority, correlationId, replyTo, messageId, timestamp, type, appId };
-  return { persistent: true, ...defined(kept) };
+/** Everything a sender may have set, but headers, `userId`, which would have to be ours, and the expiration. */
+export function sentProperties(properties: AmqpProperties): Omit<MessageProperties, 'headers'> {
+  const sent: Partial<Record<(typeof sendable)[number], unknown>> = {};
+  for (const name of sendable) if (properties[name] !== undefined) sent[name] = properties[name];
+  return sent as Omit<MessageProperties, 'headers'>;
 }
 
-function defined<T extends object>(fields: T): Partial<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;
-}
+const sendable = [
+  ...(['messageId', 'type', 'correlationId', 'replyTo', 'appId'] as const),
+  ...(['contentType', 'contentEncoding', 'priority', 'timestamp'] as const),
+];
 
 /** 1 for a message that nobody has tried before, or whose header is no such number. */
 export function attemptOf(header: unknown): number {

@@ -14,12 +14,8 @@ export interface PublisherOptions {
   log?: Logger;
 }
 
-/** What goes out: a publication, with the options of the copy if it is one of ours. */
-export interface Outgoing {
-  exchange: string;
-  routingKey: string;
-  body: Buffer;
-  options: PublishOptions;
+/** What goes out: a publication, or a copy of our own. */
+export interface Outgoing extends Publication {
   /** Not part of `unsettled`. */
   uncounted?: boolean;
 }
@@ -60,10 +56,14 @@ export class Publisher {
     this.pump();
   }
 
-  async publish(outgoing: Outgoing): Promise<void> {
-    if (this.closed) throw new UnconfirmedError('the broker connection is closed');
-    if (!this.known.has(outgoing.exchange)) await this.check(outgoing.exchange);
-    if (this.closed) throw new UnconfirmedError('the broker connection was closed meanwhile');
+  publish(outgoing: Outgoing): Promise<void> {
+    if (this.known.has(outgoing.exchange)) return this.enqueue(outgoing);
+    if (this.closed) return Promise.reject(new UnconfirmedError(CLOSED));
+    return this.check(outgoing.exchange).then(() => this.enqueue(outgoing));
+  }
+
+  private enqueue(outgoing: Outgoing): Promise<void> {
+    if (this.closed) return Promise.reject(new UnconfirmedError(CLOSED));
     const outcome = new Promise<void>((resolve, reject) => {
       const number = ++this.lastNumber;
       this.waiting.add({ outgoing, number, since: performance.now(), returned: false, resolve, reject });
@@ -122,13 +122,11 @@ export class Publisher {
 
   /** False when the channel is closing: nothing was written, and the publication goes on waiting. */
   private send(pending: Pending): boolean {
-    const { exchange, routingKey, body, options } = pending.outgoing;
-    // The broker gives this number back with a returned message: two publications may share a message id.
-    const headers = options.mandatory ? { ...options.headers, [storyHeaders.publication]: pending.number } : options.headers;
+    const { exchange, routingKey, body } = pending.outgoing;
     pending.since = performance.now();
     pending.channel = this.channel;
     try {
-      this.channel?.publish(exchange, routingKey, body, { ...options, headers }, (error) => this.confirmed(pending, error));
+      this.channel?.publish(exchange, routingKey, body, optionsOf(pending), (error) => this.confirmed(pending, error));
       this.inFlight.set(pending.number, pending);
     } catch (error) {
       if ((error as Error).name === 'IllegalOperationError') return false;
@@ -142,7 +140,7 @@ export class Publisher {
     this.lastConfirmAt = performance.now();
     if (!this.inFlight.delete(pending.number)) return;
     const isRefused = error?.message === 'message nacked';
-    if (pending.returned) pending.reject(new UnroutableError(asPublication(pending.outgoing)));
+    if (pending.returned) pending.reject(new UnroutableError(pending.outgoing));
     else if (!error) pending.resolve();
     else pending.reject(new UnconfirmedError(isRefused ? 'RabbitMQ refused it' : this.lossReason()));
     if (isRefused) this.replace(pending.channel);
@@ -256,6 +254,7 @@ export class Publisher {
   }
 }
 
+const CLOSED = 'the broker connection is closed';
 const channelAgeMinMs = 1_000;
 
 interface Pending {
@@ -269,6 +268,9 @@ interface Pending {
   reject(error: Error): void;
 }
 
-function asPublication({ exchange, routingKey, body, options }: Outgoing): Publication {
-  return { exchange, routingKey, body, properties: { headers: options.headers }, mandatory: options.mandatory };
+/** The broker gives our number back with a returned message: two publications may share a message id. */
+function optionsOf({ outgoing: { properties, mandatory, expirationMs }, number }: Pending): PublishOptions {
+  const headers = mandatory ? { ...properties.headers, [storyHeaders.publication]: number } : properties.headers;
+  const expiration = expirationMs === undefined ? undefined : String(Math.max(1, Math.round(expirationMs)));
+  return { ...properties, headers, mandatory, persistent: true, expiration };
 }
