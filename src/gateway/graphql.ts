@@ -22,6 +22,7 @@ import { DOCUMENT_TOKENS_MAX, FAULTS_TOLD_MAX, type OperationLimits } from './op
 import { KeptDocuments } from './keptDocuments';
 import { operationGuard } from './operationGuard';
 import { operationOutcome } from './operationOutcome';
+import { QueryTurns } from './queryTurns';
 import { ReadingTurns } from './readingTurns';
 import { refusalOf } from './refusals';
 import { ClientGone, readJson, sendRefusal } from './requestBody';
@@ -42,6 +43,7 @@ export interface GraphqlOptions<Context extends RequestContext> extends Admissio
   operationLimits?: OperationLimits;
   /** Shared with other doors of the process. */
   turns?: ReadingTurns;
+  queries?: QueryTurns;
 }
 
 /** GraphQL over HTTP. `handle` answers every request it is given; `stop` ends Apollo once no request is under way. */
@@ -56,7 +58,10 @@ export async function createGraphql<Context extends RequestContext>(options: Gra
     if (!arrived) return;
     const httpGraphQLRequest = toApollo(request, arrived.body);
     const context = () => contextOf(options, request, arrived.facts);
-    const answer = await apollo.executeHTTPGraphQLRequest({ httpGraphQLRequest, context });
+    // Here and not by a hook of Apollo's: a query that failed in a way nobody thought of would hold its turn for ever.
+    const answer = await apollo
+      .executeHTTPGraphQLRequest({ httpGraphQLRequest, context })
+      .finally(() => arrived.facts.afterwards?.forEach((work) => work()));
     await send(response, answer, (text) => text.replaceAll(requestIdStandIn, requestId));
   };
   return { handle, stop: () => apollo.stop() };
@@ -79,7 +84,8 @@ async function letIn(
 ): Promise<Arrived | undefined> {
   try {
     const admitted = await admit(request, request.socket.remoteAddress, admission);
-    const facts = factsOf(request, requestId, log, admitted);
+    const hasLeft = () => response.writableEnded || response.destroyed;
+    const facts = factsOf(request, requestId, log, admitted, hasLeft);
     const limits = { bodyLimitBytes, charge: admitted.charge };
     return { facts, body: request.method === 'POST' ? await readJson(request, response, limits) : undefined };
   } catch (error) {
@@ -93,8 +99,8 @@ async function letIn(
 
 function createApollo<Context extends RequestContext>(options: GraphqlOptions<Context>, requestIdStandIn: string) {
   const { schema, log, metrics, production, documentTokensMax = DOCUMENT_TOKENS_MAX, operationLimits: limits } = options;
-  const { turns = new ReadingTurns() } = options;
-  const documents = new KeptDocuments();
+  const { turns = new ReadingTurns(), queries = new QueryTurns() } = options;
+  const guarded = { limits, documents: new KeptDocuments(), turns, queries };
   return new ApolloServer<Context>({
     schema,
     logger: log,
@@ -105,7 +111,7 @@ function createApollo<Context extends RequestContext>(options: GraphqlOptions<Co
     includeStacktraceInErrorResponses: false,
     // The process owns its signals: Apollo must not stop on its own while consumers still drain.
     stopOnTerminationSignals: false,
-    documentStore: documents,
+    documentStore: guarded.documents,
     parseOptions: { maxTokens: documentTokensMax },
     validationOptions: { maxErrors: FAULTS_TOLD_MAX },
     formatError: errorFormatter(requestIdStandIn, { production }),
@@ -113,7 +119,7 @@ function createApollo<Context extends RequestContext>(options: GraphqlOptions<Co
     plugins: [
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginCacheControlDisabled(),
-      ...[subscriptionsElsewhere, operationGuard({ limits, documents, turns }), operationOutcome(metrics, log)],
+      ...[subscriptionsElsewhere, operationGuard(guarded), operationOutcome(metrics, log)],
     ],
   });
 }

@@ -12,5 +12,6 @@ export { playgroundRoutes, type PlaygroundOptions } from './playground';
 export { PortInUse } from './portInUse';
 export { probeRoutes } from './probes';
 export { RateLimits } from './rateLimits';
+export { QueryTurns, runningCostOf } from './queryTurns';
 export { ReadingTurns } from './readingTurns';
 export { restRoutes, type RestOptions } from './rest';

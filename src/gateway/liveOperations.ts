@@ -45,9 +45,10 @@ export function createOperations(
       try {
         if (Object.keys(context.subscriptions).length > subscriptionsMax)
           throw refusal(`This connection has ${subscriptionsMax} subscriptions already: complete one, or open another.`);
-        if (!(await turns.take(context.extra.caller)))
-          throw refusal('Too many of your subscriptions wait to be read: try again in a second.');
-        if (!(id in context.subscriptions)) throw refusal('It was completed before it was read.');
+        const hasLeft = () => !(id in context.subscriptions);
+        const mayRead = await turns.take({ caller: context.extra.caller, hasLeft });
+        if (hasLeft()) throw refusal('It was completed before it was read.');
+        if (!mayRead) throw refusal('Too many of your subscriptions wait to be read: try again in a second.');
         // Whoever is connected counts as whoever asks by HTTP does.
         const charge = rateLimits?.admit(context.extra.caller, () => undefined);
         return { ...charged(() => argsOf(payload, options), charge), contextValue: request };

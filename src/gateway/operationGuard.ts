@@ -1,11 +1,12 @@
 import { type ApolloServerPlugin, HeaderMap } from '@apollo/server';
-import { GraphQLError, parse, type DocumentNode } from 'graphql';
+import { GraphQLError, OperationTypeNode, parse, type DocumentNode } from 'graphql';
 
 import { type RequestContext } from '../observability';
 import { REFUSED_POINTS, type Charge } from './admission';
 import { type KeptDocuments } from './keptDocuments';
 import { costWithin, MUTATION_COST, operationLimits, refusal, type OperationLimits } from './operationCost';
 import { shapeFault } from './operationShape';
+import { type QueryTurns } from './queryTurns';
 import { type ReadingTurns } from './readingTurns';
 
 export interface GuardOptions {
@@ -13,37 +14,46 @@ export interface GuardOptions {
   /** What Apollo keeps documents in. */
   documents: KeptDocuments;
   turns: ReadingTurns;
+  queries: QueryTurns;
 }
 
 /**
  * Refuses an operation that asks for too much, before any of it is done, and a document of a bad shape before it is validated. What is
  * let through counts for the rate limits as one request for each mutation's worth of it: many under aliases are many.
  */
-export function operationGuard({ limits = operationLimits, documents, turns }: GuardOptions): ApolloServerPlugin<RequestContext> {
+export function operationGuard({
+  limits = operationLimits,
+  documents,
+  turns,
+  queries,
+}: GuardOptions): ApolloServerPlugin<RequestContext> {
   const refused = new WeakMap<DocumentNode, string>();
   return {
     requestDidStart() {
       let mayRead = true;
       return Promise.resolve({
-        async didResolveSource({ queryHash, contextValue: { caller } }) {
+        async didResolveSource({ queryHash, contextValue }) {
           // Whoever has waited may find that another has read the same meanwhile.
-          if (!documents.has(queryHash)) mayRead = await turns.take(caller);
+          if (!documents.has(queryHash)) mayRead = await turns.take(contextValue);
         },
         validationDidStart(request) {
           const fault = mayRead ? shapeFault(request.document, limits) : TOO_MANY_NEW;
           if (fault !== undefined) refused.set(putStandIn(request), fault);
           return Promise.resolve();
         },
-        // eslint-disable-next-line @typescript-eslint/require-await -- what it throws is to be a rejection
-        async didResolveOperation({ schema, document, operation, request: { variables = {} }, contextValue: { charge } }) {
+        async didResolveOperation({ schema, document, operation, request: { variables = {} }, contextValue }) {
           // Who is to come back has cost nobody anything yet.
-          if (!mayRead) throw tooManyNew();
+          if (!mayRead) throw comeBack(TOO_MANY_NEW);
           const reckon = () => {
             const fault = refused.get(document);
             if (fault !== undefined) throw refusal(fault);
             return { cost: operation ? costWithin(limits, { schema, document, operation, variables }) : 0 };
           };
-          charged(reckon, charge);
+          const { cost } = charged(reckon, contextValue.charge);
+          if (operation?.operation !== OperationTypeNode.QUERY || cost === 0) return;
+          const over = await queries.take(contextValue, cost);
+          if (!over) throw comeBack(TOO_MANY_QUERIES);
+          contextValue.afterwards?.push(over);
         },
         didEncounterErrors({ errors, document, operation, contextValue: { charge } }) {
           // Without an operation the document could not be read, or does not fit the schema.
@@ -58,9 +68,11 @@ export function operationGuard({ limits = operationLimits, documents, turns }: G
 
 const TOO_MANY_NEW = 'Too many documents that were never seen: try again in 1 s, and send values as variables, not in the text.';
 
-function tooManyNew(): GraphQLError {
+const TOO_MANY_QUERIES = 'Too many of your queries wait already: try again in 1 s, with fewer at a time, or with shorter lists.';
+
+function comeBack(message: string): GraphQLError {
   const http = { status: 429, headers: new HeaderMap([['retry-after', '1']]) };
-  return new GraphQLError(TOO_MANY_NEW, { extensions: { code: 'RATE_LIMITED', retryAfterSeconds: 1, http } });
+  return new GraphQLError(message, { extensions: { code: 'RATE_LIMITED', retryAfterSeconds: 1, http } });
 }
 
 /** Clients that name a document by its hash send it whole when they are told that it is not known. */

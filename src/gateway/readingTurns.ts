@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 
-import { type Caller } from '../identity';
+import { CallerQueues, type Asking, type Waiting } from './callerQueues';
 
 /**
  * Who may read a document next. To read one that was never seen takes up to tens of milliseconds in which the process does nothing
@@ -9,29 +9,23 @@ import { type Caller } from '../identity';
  * wait for all those of another. One of these is shared by all doors of a process.
  */
 export class ReadingTurns {
-  /** By caller, whoever is next first. */
-  private readonly waiting = new Map<string, (() => void)[]>();
+  private readonly queues = new CallerQueues<Waiting>();
   private isTaken = false;
 
   /**
    * Resolves to true when the caller may read, which it does at once and without waiting for anything in between; to false when it
-   * waits to read too many already.
+   * waits to read too many already, or has left.
    */
-  async take(caller: Caller | undefined): Promise<boolean> {
+  async take(asking: Asking): Promise<boolean> {
     if (this.isTaken) {
-      const queue = this.queueOf(nameOf(caller));
-      if (queue.length >= WAITING_MAX) return false;
-      await new Promise<void>((begin) => queue.push(begin));
+      const mayRead = await new Promise<boolean>((begin) => {
+        if (!this.queues.add({ asking, begin })) begin(false);
+      });
+      if (!mayRead) return false;
     }
     this.isTaken = true;
     void this.passOn();
     return true;
-  }
-
-  private queueOf(caller: string): (() => void)[] {
-    const queue = this.waiting.get(caller) ?? [];
-    this.waiting.set(caller, queue);
-    return queue;
   }
 
   private async passOn(): Promise<void> {
@@ -40,14 +34,9 @@ export class ReadingTurns {
     await new Promise<void>((resolve) => process.nextTick(resolve));
     const tookMs = performance.now() - startedAtMs;
     await (tookMs < SHORT_MS ? new Promise(setImmediate) : setTimeout(Math.min(REST * tookMs, REST_MAX_MS)));
-    const [next] = this.waiting;
-    if (!next) return void (this.isTaken = false);
-    const [caller, queue] = next;
-    const begin = queue.shift()!;
-    // Behind all others that wait.
-    this.waiting.delete(caller);
-    if (queue.length > 0) this.waiting.set(caller, queue);
-    begin();
+    const next = this.queues.next();
+    if (next) next.begin(true);
+    else this.isTaken = false;
   }
 }
 
@@ -55,10 +44,3 @@ export class ReadingTurns {
 const REST = 2;
 const SHORT_MS = 1;
 const REST_MAX_MS = 100;
-/** Of one caller: a shop asks for all its customers by one login, and all at once where a gateway has just started. */
-const WAITING_MAX = 1_000;
-
-function nameOf(caller: Caller | undefined): string {
-  if (!caller) return 'nobody known';
-  return caller.role === 'customer' ? `customer ${caller.customerId}` : `${caller.role} ${caller.name}`;
-}

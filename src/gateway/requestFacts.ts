@@ -5,18 +5,27 @@ import { Refusal } from './requestBody';
 import { correlationIdOf, type WithHeaders } from './requestIds';
 
 /** What is known of a request before anybody looks at what it wants. Throws Refusal for an Idempotency-Key that is unfit. */
-export function factsOf(request: WithHeaders, requestId: string, log: Logger, admitted: Admitted): RequestContext {
-  return new RequestFacts(requestId, correlationIdOf(request, requestId), idempotencyKeyOf(request), admitted, log);
+export function factsOf(
+  request: WithHeaders,
+  requestId: string,
+  log: Logger,
+  admitted: Admitted,
+  hasLeft?: () => boolean,
+): RequestContext {
+  return new RequestFacts(requestId, correlationIdOf(request, requestId), idempotencyKeyOf(request), admitted, log, hasLeft);
 }
 
 /** Makes its logger when somebody logs, because few requests do and making one costs a tenth of a request. */
 class RequestFacts implements RequestContext {
+  readonly afterwards: (() => void)[] = [];
+
   constructor(
     readonly requestId: string,
     readonly correlationId: string,
     readonly idempotencyKey: string | undefined,
     private readonly admitted: Admitted,
     private readonly roleLog: Logger,
+    readonly hasLeft: (() => boolean) | undefined,
   ) {}
 
   get caller() {

@@ -14,6 +14,10 @@ export interface RequestContext {
   /** Counts more of a large request to the rate limits of whoever asks. */
   charge?: (points: number) => void;
   log: Logger;
+  /** True when nobody waits for the answer any more. */
+  hasLeft?: () => boolean;
+  /** What is to be done when the answer is made, whatever it says. */
+  afterwards?: (() => void)[];
   /** Of a subscription: aborted when nobody listens any more. */
   signal?: AbortSignal;
   /** Of an event of a subscription: the same for all who hear of it at once, so that what belongs to it is read once for all of them. */

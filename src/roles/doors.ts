@@ -8,7 +8,9 @@ import {
   contractRoutes,
   createAddressOf,
   createGraphql,
+  QueryTurns,
   ReadingTurns,
+  runningCostOf,
   createLiveDoor,
   playgroundRoutes,
   probeRoutes,
@@ -128,6 +130,7 @@ async function graphqlDoor(names: readonly RoleName[], house: House, admission: 
     metrics,
     production,
     bodyLimitBytes,
+    queries: new QueryTurns(runningCostOf(config.DATABASE_POOL_SIZE)),
     ...limits,
   });
   const live = createLiveDoor({

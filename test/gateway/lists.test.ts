@@ -139,6 +139,21 @@ it('asks the database as often for fifty orders as for two', async () => {
   expect(await statementsFor(50)).toBe(few);
 });
 
+it('orders do not wait for two hundred queries of thirty lists each that came before them', async () => {
+  const { id: productId } = await create('beside dear queries');
+  const other = await house.as({ role: 'customer', customerId: 'CUST-other' });
+  const lists = Array.from({ length: 29 }, (_, index) => `a${index}: orders(first: 20) { nodes { id status } }`);
+  const dear = { query: `{ ${lists.join(' ')} }` };
+  let answered = 0;
+  const statuses = Array.from({ length: 200 }, () => house.post(dear, other).then(({ status }) => (answered++, status)));
+  await Promise.race(statuses);
+  const before = answered;
+  for (let order = 0; order < 5; order++) await place('CUST-neighbour', productId);
+  // First come, first served, all of them are answered before the last order; it takes 33 of them.
+  expect(answered - before).toBeLessThan(100);
+  expect(new Set(await Promise.all(statuses))).toEqual(new Set([200]));
+});
+
 describe('createOrder(waitFor:)', () => {
   it('answers with the decision, the first time and again', async () => {
     const { id: productId } = await create('awaited', 2);

@@ -156,8 +156,8 @@ describe('over HTTP', () => {
     const crowded = await startGateway({ turns, rateLimits, addressOf: () => '198.51.100.1' });
     const known = { query: '{ known: __typename }' };
     await crowded.post(known);
-    await turns.take(undefined).then(() => holdUp(100));
-    const queue = Array.from({ length: 1_000 }, () => turns.take(undefined));
+    await turns.take({}).then(() => holdUp(100));
+    const queue = Array.from({ length: 1_000 }, () => turns.take({}));
     const [fresh, again] = await Promise.all([crowded.post({ query: '{ fresh: __typename }' }), crowded.post(known)]);
     expect([fresh.status, fresh.headers.get('retry-after'), again.status]).toEqual([429, '1', 200]);
     expect((await errorOf(fresh)).extensions).toMatchObject({ code: 'RATE_LIMITED', retryAfterSeconds: 1 });

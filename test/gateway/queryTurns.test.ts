@@ -1,0 +1,119 @@
+import { type Asking } from '../../src/gateway/callerQueues';
+import { QueryTurns } from '../../src/gateway/queryTurns';
+import { startGateway } from './startGateway';
+
+const of = (customerId: string): Asking => ({ caller: { role: 'customer', customerId } });
+
+/** Asks for turns and writes down who has begun, in the order in which they did. */
+function desk(costMax: number) {
+  const turns = new QueryTurns(costMax);
+  const begun: string[] = [];
+  const refused: string[] = [];
+  const over = new Map<string, () => void>();
+  return {
+    begun,
+    refused,
+    ask: (name: string, cost: number, hasLeft?: () => boolean): void => {
+      const asking = { ...of(name.charAt(0)), hasLeft };
+      void turns.take(asking, cost).then((end) => {
+        if (end) over.set(name, end);
+        (end ? begun : refused).push(name);
+      });
+    },
+    end: async (...names: string[]): Promise<void> => {
+      for (const name of names) {
+        over.get(name)!();
+        await settled();
+      }
+    },
+  };
+}
+
+const settled = () => new Promise(setImmediate);
+
+it('of one caller so many begin as half of the room holds, and another begins beside them', async () => {
+  const { ask, begun, end } = desk(100);
+  for (const name of ['A1', 'A2', 'A3']) ask(name, 25);
+  ask('B1', 25);
+  await settled();
+  expect(begun).toEqual(['A1', 'A2', 'B1']);
+  await end('A1');
+  expect(begun).toEqual(['A1', 'A2', 'B1', 'A3']);
+});
+
+it('when all room is taken, callers take turns', async () => {
+  const { ask, begun, end } = desk(100);
+  for (const name of ['A1', 'B1', 'A2', 'A3', 'A4', 'B2', 'C1', 'D1']) ask(name, 50);
+  await settled();
+  await end('A1', 'B1', 'A2', 'C1', 'B2', 'D1');
+  expect(begun).toEqual(['A1', 'B1', 'A2', 'C1', 'B2', 'D1', 'A3']);
+});
+
+it('one that costs more than all room runs, and leaves room for another caller', async () => {
+  const { ask, begun, end } = desk(100);
+  ask('A1', 5_000);
+  ask('A2', 1);
+  ask('B1', 50);
+  await settled();
+  expect(begun).toEqual(['A1', 'B1']);
+  await end('A1');
+  expect(begun).toEqual(['A1', 'B1', 'A2']);
+});
+
+it('a dear one is not overtaken for ever by cheap ones of others', async () => {
+  const { ask, begun, end } = desk(100);
+  for (const name of ['A1', 'B1', 'C1', 'D1']) ask(name, 25);
+  ask('E1', 50);
+  for (const name of ['F1', 'G1']) ask(name, 25);
+  await settled();
+  await end('A1');
+  expect(begun).not.toContain('F1');
+  await end('B1');
+  expect(begun.slice(4)).toEqual(['E1']);
+});
+
+it('who has left is sent away without a turn', async () => {
+  const { ask, begun, refused, end } = desk(100);
+  let hasLeft = false;
+  ask('A1', 50);
+  ask('A2', 50, () => hasLeft);
+  ask('A3', 50);
+  await settled();
+  hasLeft = true;
+  await end('A1');
+  expect([begun, refused]).toEqual([['A1', 'A3'], ['A2']]);
+});
+
+it('a caller has a thousand waiting at most, and what ends twice gives no room', async () => {
+  const { ask, begun, refused, end } = desk(100);
+  for (let index = 0; index < 1_002; index++) ask(`A${index}`, 50);
+  await settled();
+  expect([begun, refused]).toEqual([['A0'], ['A1001']]);
+  await end('A0', 'A0');
+  expect(begun).toEqual(['A0', 'A1']);
+});
+
+describe('over HTTP', () => {
+  const dear = { query: '{ held orders(first: 100) { nodes { id status items { productId quantity } } } }' };
+
+  it('while queries of a caller take their room, its mutations do not wait, and afterwards all are answered', async () => {
+    const gateway = await startGateway();
+    const first = gateway.post(dear);
+    await gateway.held.underWay;
+    const second = gateway.post({ query: '{ orders { nodes { id } } }' });
+    const order = '{ createOrder(input: { customerId: "A", items: [{ productId: 1, quantity: 1 }] }) { __typename } }';
+    expect((await gateway.post({ query: `mutation ${order}` })).status).toBe(200);
+    expect(await Promise.race([second, new Promise((resolve) => setTimeout(resolve, 50, 'waits'))])).toBe('waits');
+    gateway.held.release();
+    expect((await Promise.all([first, second])).map(({ status }) => status)).toEqual([200, 200]);
+    await gateway.stop();
+  });
+
+  it('a query that fails gives back its room', async () => {
+    const gateway = await startGateway();
+    const faulty = { query: '{ fault orders(first: 100) { nodes { id status items { productId quantity } } } }' };
+    for (let times = 0; times < 5; times++) await gateway.post(faulty);
+    expect((await gateway.post({ query: '{ orders { nodes { id } } }' })).status).toBe(200);
+    await gateway.stop();
+  });
+});
