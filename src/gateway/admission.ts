@@ -15,6 +15,8 @@ export interface Admission {
 
 export interface Admitted {
   caller: Caller | undefined;
+  /** Of whoever shows no token. */
+  address?: string;
   charge?: Charge;
 }
 
@@ -39,7 +41,7 @@ export async function admit(
   const visit = (caller?: Caller) => rateLimits?.admit(caller, () => addressOf?.(request, peer));
   try {
     const caller = await callerOf(request, identity);
-    return { caller, charge: visit(caller) };
+    return { caller, address: caller ? undefined : addressOf?.(request, peer), charge: visit(caller) };
   } catch (error) {
     if (error instanceof TokenRefused) visit();
     throw error;

@@ -3,6 +3,8 @@ import { type Caller } from '../identity';
 /** Whoever asks, as far as turns depend on it: the facts of a request are this. */
 export interface Asking {
   caller?: Caller;
+  /** Of whoever shows no token. */
+  address?: string;
   /** True when nobody waits for the answer any more. */
   hasLeft?: () => boolean;
 }
@@ -18,6 +20,13 @@ export interface Waiting {
 export class CallerQueues<One extends Waiting> {
   /** Whoever is next first. */
   private readonly waiting = new Map<string, One[]>();
+
+  /** How many wait, those included who have left. */
+  size(): number {
+    let size = 0;
+    for (const queue of this.waiting.values()) size += queue.length;
+    return size;
+  }
 
   /** False when the caller has too many waiting already. */
   add(one: One): boolean {
@@ -50,8 +59,8 @@ export class CallerQueues<One extends Waiting> {
 /** Of one caller: a shop asks for all its customers by one login, and all at once where a gateway has just started. */
 const WAITING_MAX = 1_000;
 
-/** Whose queue it is; those without a token share one. */
-export function nameOf({ caller }: Asking): string {
-  if (!caller) return 'nobody known';
+/** Whose queue it is; those without a token share that of their address. */
+export function nameOf({ caller, address }: Asking): string {
+  if (!caller) return `address ${address}`;
   return caller.role === 'customer' ? `customer ${caller.customerId}` : `${caller.role} ${caller.name}`;
 }

@@ -100,6 +100,11 @@ async function letIn(
 function createApollo<Context extends RequestContext>(options: GraphqlOptions<Context>, requestIdStandIn: string) {
   const { schema, log, metrics, production, documentTokensMax = DOCUMENT_TOKENS_MAX, operationLimits: limits } = options;
   const { turns = new ReadingTurns(), queries = new QueryTurns() } = options;
+  metrics.onCollect(() => {
+    metrics.graphqlWaiting.set({ for: 'reading' }, turns.waiting());
+    metrics.graphqlWaiting.set({ for: 'running' }, queries.waiting());
+    return Promise.resolve();
+  });
   const guarded = { limits, documents: new KeptDocuments(), turns, queries };
   return new ApolloServer<Context>({
     schema,

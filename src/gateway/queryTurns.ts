@@ -41,6 +41,11 @@ export class QueryTurns {
     };
   }
 
+  /** How many wait. */
+  waiting(): number {
+    return this.queues.size() + (this.upNext ? 1 : 0);
+  }
+
   private beginNext(): void {
     for (;;) {
       this.upNext ??= this.queues.next((one) => this.mayBegin(one));

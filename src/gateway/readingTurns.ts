@@ -28,6 +28,11 @@ export class ReadingTurns {
     return true;
   }
 
+  /** How many wait. */
+  waiting(): number {
+    return this.queues.size();
+  }
+
   private async passOn(): Promise<void> {
     const startedAtMs = performance.now();
     // What was resolved in this turn of the event loop is done before its next tick, and the reading with it.

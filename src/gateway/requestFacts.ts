@@ -32,6 +32,10 @@ class RequestFacts implements RequestContext {
     return this.admitted.caller;
   }
 
+  get address() {
+    return this.admitted.address;
+  }
+
   get charge() {
     return this.admitted.charge;
   }

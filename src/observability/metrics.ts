@@ -83,6 +83,12 @@ function requestMetrics(registry: Registry) {
       'GraphQL operations; operation is a top-level field of the schema or "other".',
       ['operation', 'type', 'outcome'],
     ),
+    graphqlWaiting: gauge(
+      registry,
+      'holdfast_graphql_waiting',
+      'Operations that wait for their turn: new documents to be read ("reading"), queries to be carried out ("running").',
+      ['for'],
+    ),
   };
 }
 

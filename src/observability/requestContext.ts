@@ -11,6 +11,8 @@ export interface RequestContext {
   idempotencyKey?: string;
   /** Who asks; undefined when no token was shown. */
   caller?: Caller;
+  /** Where whoever shows no token asks from; undefined on this machine. */
+  address?: string;
   /** Counts more of a large request to the rate limits of whoever asks. */
   charge?: (points: number) => void;
   log: Logger;

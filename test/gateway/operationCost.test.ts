@@ -147,17 +147,18 @@ describe('over HTTP', () => {
 
   it('whoever has a thousand new documents waiting is told to come back, and a document that was read before is not new', async () => {
     const turns = new ReadingTurns();
+    const someone = { address: '198.51.100.1' };
     // Were it counted as a refused document, the last request would be one too many.
     const rateLimits = new RateLimits({
       customerPerMinute: 0,
       addressPerMinute: 12,
       log: createLogger({ name: 'test', level: 'silent' }),
     });
-    const crowded = await startGateway({ turns, rateLimits, addressOf: () => '198.51.100.1' });
+    const crowded = await startGateway({ turns, rateLimits, addressOf: () => someone.address });
     const known = { query: '{ known: __typename }' };
     await crowded.post(known);
-    await turns.take({}).then(() => holdUp(100));
-    const queue = Array.from({ length: 1_000 }, () => turns.take({}));
+    await turns.take(someone).then(() => holdUp(100));
+    const queue = Array.from({ length: 1_000 }, () => turns.take(someone));
     const [fresh, again] = await Promise.all([crowded.post({ query: '{ fresh: __typename }' }), crowded.post(known)]);
     expect([fresh.status, fresh.headers.get('retry-after'), again.status]).toEqual([429, '1', 200]);
     expect((await errorOf(fresh)).extensions).toMatchObject({ code: 'RATE_LIMITED', retryAfterSeconds: 1 });

@@ -1,5 +1,6 @@
 import { type Asking } from '../../src/gateway/callerQueues';
 import { QueryTurns } from '../../src/gateway/queryTurns';
+import { eventually } from '../support/eventually';
 import { startGateway } from './startGateway';
 
 const of = (customerId: string): Asking => ({ caller: { role: 'customer', customerId } });
@@ -84,6 +85,14 @@ it('who has left is sent away without a turn', async () => {
   expect([begun, refused]).toEqual([['A1', 'A3'], ['A2']]);
 });
 
+it('those without a token are told apart by their address', async () => {
+  const turns = new QueryTurns(100);
+  const begun: string[] = [];
+  for (const address of ['192.0.2.1', '192.0.2.1', '192.0.2.2']) void turns.take({ address }, 50).then(() => begun.push(address));
+  await settled();
+  expect(begun).toEqual(['192.0.2.1', '192.0.2.2']);
+});
+
 it('a caller has a thousand waiting at most, and what ends twice gives no room', async () => {
   const { ask, begun, refused, end } = desk(100);
   for (let index = 0; index < 1_002; index++) ask(`A${index}`, 50);
@@ -101,11 +110,15 @@ describe('over HTTP', () => {
     const first = gateway.post(dear);
     await gateway.held.underWay;
     const second = gateway.post({ query: '{ orders { nodes { id } } }' });
+    const waiting = async () =>
+      /holdfast_graphql_waiting\{for="running"\} (\d+)/.exec((await gateway.metrics.exposition()).body)?.[1];
+    await eventually(async () => (await waiting()) === '1');
     const order = '{ createOrder(input: { customerId: "A", items: [{ productId: 1, quantity: 1 }] }) { __typename } }';
     expect((await gateway.post({ query: `mutation ${order}` })).status).toBe(200);
     expect(await Promise.race([second, new Promise((resolve) => setTimeout(resolve, 50, 'waits'))])).toBe('waits');
     gateway.held.release();
     expect((await Promise.all([first, second])).map(({ status }) => status)).toEqual([200, 200]);
+    expect(await waiting()).toBe('0');
     await gateway.stop();
   });
 

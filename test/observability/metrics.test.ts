@@ -6,6 +6,7 @@ describe('metrics', () => {
     for (const name of [
       'http_request_duration_seconds',
       'holdfast_graphql_operation_duration_seconds',
+      'holdfast_graphql_waiting',
       'holdfast_orders_decided_total',
       'holdfast_order_decision_duration_seconds',
       'holdfast_orders_pending',
