@@ -18,7 +18,7 @@ export function drainPoints(stage: Stage, site: Site): Point[] {
 const FILLERS = 8;
 const BATCH = 100;
 
-/** The pace is from the first decision to the last: starting a process is no part of draining. */
+/** The pace is from when all workers are ready to the last decision: starting a process is no part of draining. */
 async function drain(stage: Stage, site: Site, setting: Setting): Promise<Round> {
   await site.setInventory(0);
   const request = orderRequest(stage, site, 'drain', { ...setting, clients: FILLERS }, { warmUpMs: 0, measuredMs: 600_000 });
@@ -27,12 +27,18 @@ async function drain(stage: Stage, site: Site, setting: Setting): Promise<Round>
   await untilPublished(site);
   const meter = startMeter(site, {});
   await site.setInventory(setting.workers ?? 1);
+  const decidedFromMs = Date.now();
   await untilSettled(site);
   const cpuMsPerOrder = meter.perOrder(reply.accepted);
-  const ledger = await readLedger(site.watch, { tag: request.tag, ...reply });
+  const ledger = await readLedger(site.watch, { tag: request.tag, ...reply, decidedFromMs });
   refuseLoss(site, request, reply, ledger);
-  const ordersPerSecond = ledger.confirmed / ledger.decidingSeconds;
-  return { ordersPerSecond, acceptedPerSecond: 0, orders: reply.accepted, refused: reply.refused, cpuMsPerOrder };
+  return {
+    ordersPerSecond: ledger.decidedPerSecond,
+    acceptedPerSecond: 0,
+    orders: reply.accepted,
+    refused: reply.refused,
+    cpuMsPerOrder,
+  };
 }
 
 /** The backlog is whole when every order waits in the queue, and none in the outbox any more. */

@@ -7,8 +7,8 @@ export interface Ledger {
   confirmed: number;
   /** Orders sent in the measured part, by the seconds from its beginning to the last of their decisions. */
   settledPerSecond: number;
-  /** From the first decision to the last. */
-  decidingSeconds: number;
+  /** From the first decision that counts to the last. */
+  decidedPerSecond: number;
   /** From the sending of an order of the measured part to its decision. */
   decisionMs: Percentiles;
 }
@@ -18,12 +18,14 @@ export interface RoundMark {
   startedAtMs: number;
   measuredFromMs: number;
   measuredToMs: number;
+  /** No decision before counts for the pace of deciding; all do, unless given. */
+  decidedFromMs?: number;
 }
 
 /** The time of sending stands in the idempotency key, and ids begin with their time: no list of orders has to be kept or sent. */
 export async function readLedger(
   watch: Database,
-  { tag, startedAtMs, measuredFromMs, measuredToMs }: RoundMark,
+  { tag, startedAtMs, measuredFromMs, measuredToMs, decidedFromMs = 0 }: RoundMark,
 ): Promise<Ledger> {
   const [row] = await watch.$queryRaw<LedgerRow[]>`
     WITH ours AS (
@@ -38,17 +40,19 @@ export async function readLedger(
     )
     SELECT count(*)::int AS stored, count(*) FILTER (WHERE status = 'CONFIRMED')::int AS confirmed,
            count(*) FILTER (WHERE is_measured) AS measured, max(at_ms) FILTER (WHERE is_measured) AS settled_at,
-           coalesce(max(at_ms) - min(at_ms), 0)::float8 AS deciding,
+           count(*) FILTER (WHERE at_ms >= ${decidedFromMs}) AS decided,
+           coalesce(max(at_ms) - min(at_ms) FILTER (WHERE at_ms >= ${decidedFromMs}), 0)::float8 AS deciding_ms,
            percentile_cont(ARRAY[0.5, 0.95, 0.99]::float8[]) WITHIN GROUP (ORDER BY at_ms - sent_ms)
              FILTER (WHERE is_measured) AS percentiles
     FROM decided`;
-  const { stored, confirmed, measured, settled_at: settledAt, deciding, percentiles } = row!;
+  const { stored, confirmed, measured, settled_at: settledAt, percentiles } = row!;
+  const { decided, deciding_ms: decidingMs } = row!;
   const [p50 = 0, p95 = 0, p99 = 0] = (percentiles ?? []).map(rounded);
   return {
     stored,
     confirmed,
     settledPerSecond: settledAt === null ? 0 : (Number(measured) * 1_000) / (settledAt - measuredFromMs),
-    decidingSeconds: deciding / 1_000,
+    decidedPerSecond: decidingMs === 0 ? 0 : (Number(decided) * 1_000) / decidingMs,
     decisionMs: { p50, p95, p99 },
   };
 }
@@ -58,7 +62,8 @@ interface LedgerRow {
   confirmed: number;
   measured: bigint;
   settled_at: number | null;
-  deciding: number;
+  decided: bigint;
+  deciding_ms: number;
   percentiles: number[] | null;
 }
 
