@@ -6,7 +6,7 @@ import { REFUSED_POINTS, type Charge } from './admission';
 import { type KeptDocuments } from './keptDocuments';
 import { costWithin, MUTATION_COST, operationLimits, refusal, type OperationLimits } from './operationCost';
 import { shapeFault } from './operationShape';
-import { type QueryTurns } from './queryTurns';
+import { TOO_MANY_QUERIES, type QueryTurns } from './queryTurns';
 import { type ReadingTurns } from './readingTurns';
 
 export interface GuardOptions {
@@ -67,8 +67,6 @@ export function operationGuard({
 }
 
 const TOO_MANY_NEW = 'Too many documents that were never seen: try again in 1 s, and send values as variables, not in the text.';
-
-const TOO_MANY_QUERIES = 'Too many of your queries wait already: try again in 1 s, with fewer at a time, or with shorter lists.';
 
 function comeBack(message: string): GraphQLError {
   const http = { status: 429, headers: new HeaderMap([['retry-after', '1']]) };

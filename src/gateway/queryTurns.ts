@@ -75,6 +75,10 @@ export class QueryTurns {
   }
 }
 
+/** Said to whoever is not let in. */
+export const TOO_MANY_QUERIES =
+  'Too many of your queries wait already: try again in 1 s, with fewer at a time, or with shorter lists.';
+
 interface Queued extends Waiting {
   cost: number;
 }

@@ -3,13 +3,15 @@ import { type z } from 'zod';
 
 import { faultsOf } from '../contracts';
 import { demand } from '../identity';
-import { Unavailable, type Logger } from '../observability';
+import { Unavailable, type Logger, type RequestContext } from '../observability';
 import { refusedInput, Refused, type Endpoint } from '../rest';
 import { admit, type Admission, type Charge } from './admission';
 import { readDatabaseFault } from './databaseFaults';
 import { type RouteHandler, type Routes } from './httpServer';
+import { LOOKUP_COST } from './operationCost';
 import { openApiDocument } from './openApi';
 import { readOnly } from './probes';
+import { TOO_MANY_QUERIES, type QueryTurns } from './queryTurns';
 import { refusalOf } from './refusals';
 import { ClientGone, readJson, sendRefusal } from './requestBody';
 import { factsOf } from './requestFacts';
@@ -20,6 +22,8 @@ export interface RestOptions extends Admission {
   version: string;
   bodyLimitBytes: number;
   log: Logger;
+  /** Shared with other doors of the process: what is only read takes turns. */
+  queries: QueryTurns;
 }
 
 /** JSON over plain HTTP, for those who want no GraphQL; `/openapi.json` describes it. Refusals are RFC 9457 problems. */
@@ -45,11 +49,12 @@ function serve(endpoints: Endpoint[], serving: Serving): RouteHandler {
       const { endpoint, given } = find(endpoints, request);
       const admitted = await admit(request, request.socket.remoteAddress, serving);
       demand(ruleFor(endpoint, request), admitted.caller);
-      const context = factsOf(request, requestId, serving.log, admitted);
+      const context = factsOf(request, requestId, serving.log, admitted, () => response.writableEnded || response.destroyed);
       const parameters = parsed(endpoint.parameters, given) ?? {};
       const body =
         endpoint.body && parsed(bodySchema(endpoint), await bodyOf(endpoint, { request, response }, { ...serving, ...admitted }));
-      const answer = await endpoint.answer({ parameters, body, context });
+      const over = endpoint.method === 'GET' ? await turnFor(context, serving) : undefined;
+      const answer = await endpoint.answer({ parameters, body, context }).finally(over);
       sendJson(response, answer.status, answer.body, answer.headers);
     } catch (error) {
       if (error instanceof ClientGone) response.destroy();
@@ -57,6 +62,13 @@ function serve(endpoints: Endpoint[], serving: Serving): RouteHandler {
       else if (!response.headersSent) sendRefusal(request, response, problemOf(error, requestId, serving.log), asProblemJson);
     }
   };
+}
+
+/** Each is a single lookup, and counts as one. */
+async function turnFor(context: RequestContext, { queries }: Serving): Promise<() => void> {
+  const over = await queries.take(context, LOOKUP_COST);
+  if (over) return over;
+  throw new Refused(429, 'RATE_LIMITED', TOO_MANY_QUERIES, { retryAfterSeconds: 1 });
 }
 
 function ruleFor({ access, accessWithoutBody }: Endpoint, request: IncomingMessage) {

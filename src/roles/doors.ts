@@ -35,9 +35,11 @@ export async function openDoors(names: readonly RoleName[], house: House) {
   const isGateway = names.includes('gateway');
   const rateLimits = rateLimitsOf(house);
   const admission = { identity: house.identity, rateLimits, addressOf: createAddressOf(config.TRUSTED_PROXIES) };
-  const graphql = isGateway ? await graphqlDoor(names, house, admission) : undefined;
+  const queries = new QueryTurns(runningCostOf(config.DATABASE_POOL_SIZE));
+  const reading = { ...admission, queries };
+  const graphql = isGateway ? await graphqlDoor(names, house, reading) : undefined;
   const live = graphql?.live;
-  const rest = isGateway ? restDoor(house, admission) : undefined;
+  const rest = isGateway ? restDoor(house, reading) : undefined;
   const contract = isGateway ? contractRoutes(version) : undefined;
   const routes = { ...probeRoutes({ health, metrics }), ...graphql?.routes, ...rest, ...contract };
   const listening = isGateway
@@ -108,7 +110,10 @@ function grpcDoor({ orders, inventory, config, health, log }: House, admission: 
   });
 }
 
-async function graphqlDoor(names: readonly RoleName[], house: House, admission: Admission) {
+/** Who is let in, and when what is only read is carried out. */
+type ReadingAdmission = Admission & { queries: QueryTurns };
+
+async function graphqlDoor(names: readonly RoleName[], house: House, { queries, ...admission }: ReadingAdmission) {
   const { orders, inventory, accounts, operations, notifications, config, log, metrics } = house;
   const { playgroundLogin: login } = house;
   const production = config.NODE_ENV === 'production';
@@ -130,7 +135,7 @@ async function graphqlDoor(names: readonly RoleName[], house: House, admission: 
     metrics,
     production,
     bodyLimitBytes,
-    queries: new QueryTurns(runningCostOf(config.DATABASE_POOL_SIZE)),
+    queries,
     ...limits,
   });
   const live = createLiveDoor({
@@ -160,7 +165,7 @@ function inventoryElsewhere({ inventory, rpc }: House): InventoryContext {
 /** A write may wait for the locks of a hot product. */
 const DESK_DEADLINE_MS = 10_000;
 
-function restDoor({ orders, inventory, config, log }: House, admission: Admission) {
+function restDoor({ orders, inventory, config, log }: House, admission: ReadingAdmission) {
   const sample = async () => {
     const [product] = await inventory.products({ active: true }, 1);
     return product && { customerId: 'CUST-SAMPLE', items: [{ productId: product.id, quantity: 1 }] };

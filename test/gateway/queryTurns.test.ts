@@ -1,5 +1,9 @@
 import { type Asking } from '../../src/gateway/callerQueues';
+import { startHttpServer } from '../../src/gateway/httpServer';
 import { QueryTurns } from '../../src/gateway/queryTurns';
+import { restRoutes } from '../../src/gateway/rest';
+import { createLogger, createMetrics } from '../../src/observability';
+import { type Endpoint } from '../../src/rest';
 import { eventually } from '../support/eventually';
 import { startGateway } from './startGateway';
 
@@ -129,4 +133,34 @@ describe('over HTTP', () => {
     expect((await gateway.post({ query: '{ orders { nodes { id } } }' })).status).toBe(200);
     await gateway.stop();
   });
+});
+
+it('what is read over plain HTTP takes turns too', async () => {
+  const begun: string[] = [];
+  let release = () => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const endpoint: Endpoint = {
+    ...{ method: 'GET', path: '/held', access: 'anyone', operationId: 'held', summary: 'Waits.', answers: {}, refusals: {} },
+    async answer({ context }) {
+      begun.push(context.requestId);
+      await held;
+      return { status: 200, body: {} };
+    },
+  };
+  const log = createLogger({ name: 'test', level: 'silent' });
+  const queries = new QueryTurns(100);
+  const routes = restRoutes({ endpoints: [endpoint], version: '1', bodyLimitBytes: 1_000, log, queries });
+  const server = await startHttpServer({ port: 0, host: '127.0.0.1', routes, log, metrics: createMetrics() });
+  const ask = () => fetch(`${server.url}/held`).then(({ status }) => status);
+  const first = ask();
+  await eventually(() => begun.length === 1);
+  const crowd = Array.from(
+    { length: 1_000 },
+    () => new Promise<void>((resolve) => void queries.take({}, 1).then((over) => resolve(over!()))),
+  );
+  expect(await ask()).toBe(429);
+  release();
+  await Promise.all(crowd);
+  expect([await first, await ask(), begun.length]).toEqual([200, 200, 2]);
+  await server.close();
 });
