@@ -7,7 +7,7 @@ export interface Ledger {
   confirmed: number;
   /** Orders sent in the measured part, by the seconds from its beginning to the last of their decisions. */
   settledPerSecond: number;
-  /** From the first decision that counts to the last. */
+  /** From `decidedFromMs`, or the first decision, to the last. */
   decidedPerSecond: number;
   /** From the sending of an order of the measured part to its decision. */
   decisionMs: Percentiles;
@@ -18,7 +18,7 @@ export interface RoundMark {
   startedAtMs: number;
   measuredFromMs: number;
   measuredToMs: number;
-  /** No decision before counts for the pace of deciding; all do, unless given. */
+  /** No decision before counts for the pace of deciding, unless most were before; all do when it is not given. */
   decidedFromMs?: number;
 }
 
@@ -41,20 +41,27 @@ export async function readLedger(
     SELECT count(*)::int AS stored, count(*) FILTER (WHERE status = 'CONFIRMED')::int AS confirmed,
            count(*) FILTER (WHERE is_measured) AS measured, max(at_ms) FILTER (WHERE is_measured) AS settled_at,
            count(*) FILTER (WHERE at_ms >= ${decidedFromMs}) AS decided,
-           coalesce(max(at_ms) - min(at_ms) FILTER (WHERE at_ms >= ${decidedFromMs}), 0)::float8 AS deciding_ms,
+           min(at_ms) AS first_at, max(at_ms) AS last_at,
            percentile_cont(ARRAY[0.5, 0.95, 0.99]::float8[]) WITHIN GROUP (ORDER BY at_ms - sent_ms)
              FILTER (WHERE is_measured) AS percentiles
     FROM decided`;
   const { stored, confirmed, measured, settled_at: settledAt, percentiles } = row!;
-  const { decided, deciding_ms: decidingMs } = row!;
+  const { decided, first_at: firstAt, last_at: lastAt } = row!;
   const [p50 = 0, p95 = 0, p99 = 0] = (percentiles ?? []).map(rounded);
   return {
     stored,
     confirmed,
     settledPerSecond: settledAt === null ? 0 : (Number(measured) * 1_000) / (settledAt - measuredFromMs),
-    decidedPerSecond: decidingMs === 0 ? 0 : (Number(decided) * 1_000) / decidingMs,
+    decidedPerSecond:
+      Number(decided) > stored / 2
+        ? perSecond(Number(decided), Math.max(firstAt!, decidedFromMs), lastAt)
+        : perSecond(stored, firstAt, lastAt),
     decisionMs: { p50, p95, p99 },
   };
+}
+
+function perSecond(count: number, fromMs: number | null, toMs: number | null): number {
+  return fromMs === null || toMs === null || toMs <= fromMs ? 0 : (count * 1_000) / (toMs - fromMs);
 }
 
 interface LedgerRow {
@@ -63,7 +70,8 @@ interface LedgerRow {
   measured: bigint;
   settled_at: number | null;
   decided: bigint;
-  deciding_ms: number;
+  first_at: number | null;
+  last_at: number | null;
   percentiles: number[] | null;
 }
 

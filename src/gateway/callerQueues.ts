@@ -31,11 +31,17 @@ export class CallerQueues<One extends Waiting> {
   /** False when the caller has too many waiting already. */
   add(one: One): boolean {
     const name = nameOf(one.asking);
-    const queue = this.waiting.get(name) ?? [];
-    if (queue.length >= WAITING_MAX) return false;
-    queue.push(one);
+    let queue = this.waiting.get(name) ?? [];
+    if (queue.length >= WAITING_MAX) queue = withoutLeft(queue);
+    const hasRoom = queue.length < WAITING_MAX;
+    if (hasRoom) queue.push(one);
     this.waiting.set(name, queue);
-    return true;
+    return hasRoom;
+  }
+
+  /** Whether somebody of this caller waits. */
+  has(asking: Asking): boolean {
+    return this.waiting.has(nameOf(asking));
   }
 
   /**
@@ -54,6 +60,15 @@ export class CallerQueues<One extends Waiting> {
     }
     return undefined;
   }
+}
+
+/** Sends those away who have left. */
+function withoutLeft<One extends Waiting>(queue: One[]): One[] {
+  return queue.filter(({ asking, begin }) => {
+    const hasLeft = asking.hasLeft?.() ?? false;
+    if (hasLeft) begin(false);
+    return !hasLeft;
+  });
 }
 
 /** Of one caller: a shop asks for all its customers by one login, and all at once where a gateway has just started. */

@@ -44,6 +44,7 @@ export interface GraphqlOptions<Context extends RequestContext> extends Admissio
   /** Shared with other doors of the process. */
   turns?: ReadingTurns;
   queries?: QueryTurns;
+  answeredElsewhere?: ReadonlySet<string>;
 }
 
 /** GraphQL over HTTP. `handle` answers every request it is given; `stop` ends Apollo once no request is under way. */
@@ -99,13 +100,13 @@ async function letIn(
 
 function createApollo<Context extends RequestContext>(options: GraphqlOptions<Context>, requestIdStandIn: string) {
   const { schema, log, metrics, production, documentTokensMax = DOCUMENT_TOKENS_MAX, operationLimits: limits } = options;
-  const { turns = new ReadingTurns(), queries = new QueryTurns() } = options;
+  const { turns = new ReadingTurns(), queries = new QueryTurns(), answeredElsewhere } = options;
   metrics.onCollect(() => {
     metrics.graphqlWaiting.set({ for: 'reading' }, turns.waiting());
     metrics.graphqlWaiting.set({ for: 'running' }, queries.waiting());
     return Promise.resolve();
   });
-  const guarded = { limits, documents: new KeptDocuments(), turns, queries };
+  const guarded = { limits, documents: new KeptDocuments(), turns, queries, answeredElsewhere };
   return new ApolloServer<Context>({
     schema,
     logger: log,

@@ -1,5 +1,5 @@
 import { type ApolloServerPlugin, HeaderMap } from '@apollo/server';
-import { GraphQLError, OperationTypeNode, parse, type DocumentNode } from 'graphql';
+import { GraphQLError, Kind, OperationTypeNode, parse, type DocumentNode, type OperationDefinitionNode } from 'graphql';
 
 import { type RequestContext } from '../observability';
 import { REFUSED_POINTS, type Charge } from './admission';
@@ -15,6 +15,8 @@ export interface GuardOptions {
   documents: KeptDocuments;
   turns: ReadingTurns;
   queries: QueryTurns;
+  /** Top-level fields that no database of ours answers: they wait for others, and take nobody's turn. */
+  answeredElsewhere?: ReadonlySet<string>;
 }
 
 /**
@@ -26,6 +28,7 @@ export function operationGuard({
   documents,
   turns,
   queries,
+  answeredElsewhere = new Set(),
 }: GuardOptions): ApolloServerPlugin<RequestContext> {
   const refused = new WeakMap<DocumentNode, string>();
   return {
@@ -50,10 +53,11 @@ export function operationGuard({
             return { cost: operation ? costWithin(limits, { schema, document, operation, variables }) : 0 };
           };
           const { cost } = charged(reckon, contextValue.charge);
-          if (operation?.operation !== OperationTypeNode.QUERY || cost === 0) return;
+          const { afterwards } = contextValue;
+          if (operation?.operation !== OperationTypeNode.QUERY || !afterwards || isOf(answeredElsewhere, operation)) return;
           const over = await queries.take(contextValue, cost);
           if (!over) throw comeBack(TOO_MANY_QUERIES);
-          contextValue.afterwards?.push(over);
+          afterwards.push(over);
         },
         didEncounterErrors({ errors, document, operation, contextValue: { charge } }) {
           // Without an operation the document could not be read, or does not fit the schema.
@@ -64,6 +68,10 @@ export function operationGuard({
       });
     },
   };
+}
+
+function isOf(fields: ReadonlySet<string>, { selectionSet: { selections } }: OperationDefinitionNode): boolean {
+  return selections.every((selection) => selection.kind === Kind.FIELD && fields.has(selection.name.value));
 }
 
 const TOO_MANY_NEW = 'Too many documents that were never seen: try again in 1 s, and send values as variables, not in the text.';

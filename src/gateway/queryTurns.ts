@@ -22,9 +22,10 @@ export class QueryTurns {
    * wait already, or it has left.
    */
   async take(asking: Asking, estimate: number): Promise<(() => void) | undefined> {
-    // One that is above that by itself runs all the same, alone among those of its caller.
-    const cost = Math.min(estimate, this.costMax / 2);
-    if (!this.upNext && this.hasRoomFor(cost) && this.mayBegin({ asking, cost })) {
+    // Whole numbers, whose sums come back to nothing. One that is above that by itself runs all the same, alone among its caller's.
+    const cost = Math.min(Math.ceil(estimate), Math.floor(this.costMax / 2));
+    if (this.upNext?.asking.hasLeft?.()) this.beginNext();
+    if (this.mayBeginAtOnce({ asking, cost })) {
       this.count(asking, cost);
     } else {
       const mayRun = await new Promise<boolean>((begin) => {
@@ -49,13 +50,19 @@ export class QueryTurns {
   private beginNext(): void {
     for (;;) {
       this.upNext ??= this.queues.next((one) => this.mayBegin(one));
-      if (!this.upNext || !this.hasRoomFor(this.upNext.cost)) return;
+      if (!this.upNext) return;
       const { asking, cost, begin } = this.upNext;
-      this.upNext = undefined;
       const isThere = !asking.hasLeft?.();
+      if (isThere && !this.hasRoomFor(cost)) return;
+      this.upNext = undefined;
       if (isThere) this.count(asking, cost);
       begin(isThere);
     }
+  }
+
+  /** Nobody is overtaken: not whoever is up next, and nobody of the same caller, whose dear query would wait for its cheap ones for ever. */
+  private mayBeginAtOnce(one: Pick<Queued, 'asking' | 'cost'>): boolean {
+    return !this.upNext && !this.queues.has(one.asking) && this.hasRoomFor(one.cost) && this.mayBegin(one);
   }
 
   private hasRoomFor(cost: number): boolean {

@@ -54,8 +54,12 @@ function serve(endpoints: Endpoint[], serving: Serving): RouteHandler {
       const body =
         endpoint.body && parsed(bodySchema(endpoint), await bodyOf(endpoint, { request, response }, { ...serving, ...admitted }));
       const over = endpoint.method === 'GET' ? await turnFor(context, serving) : undefined;
-      const answer = await endpoint.answer({ parameters, body, context }).finally(over);
-      sendJson(response, answer.status, answer.body, answer.headers);
+      try {
+        const answer = await endpoint.answer({ parameters, body, context });
+        sendJson(response, answer.status, answer.body, answer.headers);
+      } finally {
+        over?.();
+      }
     } catch (error) {
       if (error instanceof ClientGone) response.destroy();
       // It came too late, and the caller was told so.

@@ -136,6 +136,7 @@ async function graphqlDoor(names: readonly RoleName[], house: House, { queries, 
     production,
     bodyLimitBytes,
     queries,
+    answeredElsewhere: new Set(names.includes('inventory') ? [] : ['stockAvailability']),
     ...limits,
   });
   const live = createLiveDoor({

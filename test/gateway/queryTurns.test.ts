@@ -77,6 +77,45 @@ it('a dear one is not overtaken for ever by cheap ones of others', async () => {
   expect(begun.slice(4)).toEqual(['E1']);
 });
 
+it('a dear one is not overtaken for ever by cheap ones of its own caller', async () => {
+  const { ask, begun, end } = desk(100);
+  ask('A1', 10);
+  ask('A2', 50);
+  ask('A3', 10);
+  await settled();
+  expect(begun).toEqual(['A1']);
+  await end('A1');
+  expect(begun).toEqual(['A1', 'A2']);
+  await end('A2');
+  expect(begun).toEqual(['A1', 'A2', 'A3']);
+});
+
+it('whatever is reckoned of fractions, at the end there is all room again', async () => {
+  const { ask, begun, end } = desk(2_000);
+  for (const [index, cost] of [236, 58.2, 59, 292, 151, 54.2].entries()) ask(`A${index}`, cost);
+  await settled();
+  await end('A3', 'A1', 'A0', 'A2', 'A5', 'A4');
+  ask('A9', 1_000);
+  ask('B9', 1_000);
+  await settled();
+  expect(begun.slice(6)).toEqual(['A9', 'B9']);
+});
+
+it('who was up next and has left holds up nobody', async () => {
+  const { ask, begun, refused, end } = desk(100);
+  let hasLeft = false;
+  ask('A1', 50);
+  ask('B1', 30);
+  ask('E1', 20);
+  ask('C1', 50, () => hasLeft);
+  await settled();
+  await end('E1');
+  hasLeft = true;
+  ask('D1', 10);
+  await settled();
+  expect([begun, refused]).toEqual([['A1', 'B1', 'E1', 'D1'], ['C1']]);
+});
+
 it('who has left is sent away without a turn', async () => {
   const { ask, begun, refused, end } = desk(100);
   let hasLeft = false;
@@ -97,6 +136,18 @@ it('those without a token are told apart by their address', async () => {
   expect(begun).toEqual(['192.0.2.1', '192.0.2.2']);
 });
 
+it('those who have left take no place among the thousand', async () => {
+  const { ask, begun, refused, end } = desk(100);
+  let hasLeft = false;
+  for (let index = 0; index < 1_001; index++) ask(`A${index}`, 50, () => hasLeft && index > 1);
+  hasLeft = true;
+  ask('A2000', 50);
+  await settled();
+  expect([begun, refused.length]).toEqual([['A0'], 999]);
+  await end('A0', 'A1');
+  expect(begun).toEqual(['A0', 'A1', 'A2000']);
+});
+
 it('a caller has a thousand waiting at most, and what ends twice gives no room', async () => {
   const { ask, begun, refused, end } = desk(100);
   for (let index = 0; index < 1_002; index++) ask(`A${index}`, 50);
@@ -109,8 +160,8 @@ it('a caller has a thousand waiting at most, and what ends twice gives no room',
 describe('over HTTP', () => {
   const dear = { query: '{ held orders(first: 100) { nodes { id status items { productId quantity } } } }' };
 
-  it('while queries of a caller take their room, its mutations do not wait, and afterwards all are answered', async () => {
-    const gateway = await startGateway();
+  it('while queries of a caller take their room, mutations and what others answer do not wait, and afterwards all are answered', async () => {
+    const gateway = await startGateway({ answeredElsewhere: new Set(['facts']) });
     const first = gateway.post(dear);
     await gateway.held.underWay;
     const second = gateway.post({ query: '{ orders { nodes { id } } }' });
@@ -119,6 +170,7 @@ describe('over HTTP', () => {
     await eventually(async () => (await waiting()) === '1');
     const order = '{ createOrder(input: { customerId: "A", items: [{ productId: 1, quantity: 1 }] }) { __typename } }';
     expect((await gateway.post({ query: `mutation ${order}` })).status).toBe(200);
+    expect((await gateway.post({ query: '{ facts { requestId } }' })).status).toBe(200);
     expect(await Promise.race([second, new Promise((resolve) => setTimeout(resolve, 50, 'waits'))])).toBe('waits');
     gateway.held.release();
     expect((await Promise.all([first, second])).map(({ status }) => status)).toEqual([200, 200]);
