@@ -26,7 +26,7 @@ import { QueryTurns } from './queryTurns';
 import { ReadingTurns } from './readingTurns';
 import { refusalOf } from './refusals';
 import { ClientGone, readJson, sendRefusal } from './requestBody';
-import { factsOf } from './requestFacts';
+import { factsOf, leaving } from './requestFacts';
 import { sendProblem } from './respond';
 
 export interface GraphqlOptions<Context extends RequestContext> extends Admission {
@@ -44,6 +44,7 @@ export interface GraphqlOptions<Context extends RequestContext> extends Admissio
   /** Shared with other doors of the process. */
   turns?: ReadingTurns;
   queries?: QueryTurns;
+  /** Top-level fields that no database of ours answers. */
   answeredElsewhere?: ReadonlySet<string>;
 }
 
@@ -85,8 +86,7 @@ async function letIn(
 ): Promise<Arrived | undefined> {
   try {
     const admitted = await admit(request, request.socket.remoteAddress, admission);
-    const hasLeft = () => response.writableEnded || response.destroyed;
-    const facts = factsOf(request, requestId, log, admitted, hasLeft);
+    const facts = factsOf(request, requestId, log, admitted, leaving(response));
     const limits = { bodyLimitBytes, charge: admitted.charge };
     return { facts, body: request.method === 'POST' ? await readJson(request, response, limits) : undefined };
   } catch (error) {

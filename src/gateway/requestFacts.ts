@@ -1,3 +1,4 @@
+import { type ServerResponse } from 'node:http';
 import { type Logger } from '../observability/logger';
 import { type RequestContext } from '../observability/requestContext';
 import { type Admitted } from './admission';
@@ -13,6 +14,11 @@ export function factsOf(
   hasLeft?: () => boolean,
 ): RequestContext {
   return new RequestFacts(requestId, correlationIdOf(request, requestId), idempotencyKeyOf(request), admitted, log, hasLeft);
+}
+
+/** Tells of an answer whether nobody waits for it any more: the connection is gone, or it was answered that there is none in time. */
+export function leaving(response: ServerResponse): () => boolean {
+  return () => response.writableEnded || response.destroyed;
 }
 
 /** Makes its logger when somebody logs, because few requests do and making one costs a tenth of a request. */

@@ -14,7 +14,7 @@ import { readOnly } from './probes';
 import { TOO_MANY_QUERIES, type QueryTurns } from './queryTurns';
 import { refusalOf } from './refusals';
 import { ClientGone, readJson, sendRefusal } from './requestBody';
-import { factsOf } from './requestFacts';
+import { factsOf, leaving } from './requestFacts';
 import { maskedMessage, sendJson, type Problem } from './respond';
 
 export interface RestOptions extends Admission {
@@ -49,7 +49,7 @@ function serve(endpoints: Endpoint[], serving: Serving): RouteHandler {
       const { endpoint, given } = find(endpoints, request);
       const admitted = await admit(request, request.socket.remoteAddress, serving);
       demand(ruleFor(endpoint, request), admitted.caller);
-      const context = factsOf(request, requestId, serving.log, admitted, () => response.writableEnded || response.destroyed);
+      const context = factsOf(request, requestId, serving.log, admitted, leaving(response));
       const parameters = parsed(endpoint.parameters, given) ?? {};
       const body =
         endpoint.body && parsed(bodySchema(endpoint), await bodyOf(endpoint, { request, response }, { ...serving, ...admitted }));
