@@ -107,13 +107,15 @@ describe('in a process of its own', () => {
   });
 
   it('stop freezes the process and wakes it by itself', async () => {
-    const { child, said } = pass('relay.confirmed:2:stop:5', 'at once');
+    const { child, said, ended } = pass('relay.confirmed:2:stop:5', 'at once');
     await eventually(() => said.stderr.includes('fires: stop'));
     const stoppedAt = performance.now();
     expect(said.stdout).toBe('1\n');
     await eventually(() => said.stdout.includes('3\n'));
     expect(performance.now() - stoppedAt).toBeGreaterThan(4_500);
-    expect(child.process.exitCode).toBeNull();
+    // It goes on to its own end: no signal ended it.
+    expect(await ended).toBeNull();
+    expect(child.process.exitCode).toBe(0);
   });
 });
 
