@@ -221,11 +221,11 @@ describe.each(brokers)('the broker contract over %s', (kind, open) => {
 
     it('drops from a queue of requests what nobody waits for any more, by its own time or the queue’s, and what is too many', async () => {
       const queue = unique('requests');
-      await broker.declare({ ...nothing, queues: [{ name: queue, kind: 'requests', lengthMax: 3, ttlMs: 400 }] });
+      await broker.declare({ ...nothing, queues: [{ name: queue, kind: 'requests', lengthMax: 3, ttlMs: 2_000 }] });
       const send = (text: string, expirationMs?: number) =>
         broker.publish({ ...message('', queue), body: Buffer.from(text), expirationMs });
       for (const text of ['oldest', 'old', 'by the queue']) await send(text);
-      await new Promise((resolve) => setTimeout(resolve, 600));
+      await new Promise((resolve) => setTimeout(resolve, 2_200));
       for (const text of ['too many', 'a']) await send(text, 60_000);
       await send('by itself', 30);
       await send('b');
