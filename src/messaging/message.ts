@@ -55,9 +55,10 @@ export interface StoredMessage {
 
 /**
  * The envelope on the wire: AMQP properties for AMQP people, CloudEvents 1.0 attributes as `cloudEvents:*` headers for everyone
- * else, W3C `traceparent` for tracing. The body stays flat and needs none of it.
+ * else, W3C `traceparent` for tracing. The body stays flat and needs none of it. Throws UnknownEvent.
  */
 export function toPublication(message: StoredMessage): Publication {
+  if (!Object.hasOwn(routes, message.type)) throw new UnknownEvent(message.type);
   const route = routes[message.type];
   const headers: Record<string, unknown> = {
     'cloudEvents:specversion': '1.0',
@@ -85,6 +86,17 @@ export function toPublication(message: StoredMessage): Publication {
       headers,
     },
   };
+}
+
+/** An event that another version of Holdfast has written: only a relay that knows its type can publish it. */
+export class UnknownEvent extends Error {
+  override name = 'UnknownEvent';
+
+  constructor(type: string) {
+    super(
+      `The outbox holds an event of type ${type}, which this version does not know: a relay of the version that wrote it must run.`,
+    );
+  }
 }
 
 /** The routing key of an event: as it stands in its route, or filled in from its body. */

@@ -6,7 +6,7 @@ import { type Database } from '../database';
 import { failpoint, failpointAfterSending } from '../faults';
 import { type Logger, type Metrics } from '../observability';
 import { UnroutableError, type Broker } from './broker';
-import { toPublication } from './message';
+import { toPublication, UnknownEvent } from './message';
 import { claimDue, postponeRefused, removePublished, type OutboxRow, type OutboxSchema } from './outboxRows';
 
 /**
@@ -19,10 +19,11 @@ export class Relay {
   /** Every row in hand, waiting or on its way, so that our own sweep does not take it a second time. */
   private readonly held = new Set<bigint>();
   private readonly confirmed: Gathered = { rows: [] };
-  /** No queue took these: they wait longer than a lease, so that a heap of them does not keep others from their turn. */
+  /** No queue took these, or we do not know them: they wait longer than a lease, so that a heap of them does not keep others from their turn. */
   private readonly refused: Gathered = { rows: [] };
   /** Our publications that are neither confirmed nor refused. */
   private underWay = 0;
+  private isPumping = false;
   /** True when the last sweep came back full. */
   private isMoreDue = false;
   private failures = 0;
@@ -82,11 +83,12 @@ export class Relay {
     this.pump();
   }
 
-  /** Sends while the window is open; every confirm comes back here. */
+  /** Sends while the window is open; every confirm comes back here, and at once, while this goes on, what cannot be sent at all. */
   private pump() {
-    let sent = 0;
-    while (sent < this.waiting.length && this.isWindowOpen()) void this.publish(this.waiting[sent++]!);
-    this.waiting.splice(0, sent);
+    if (this.isPumping) return;
+    this.isPumping = true;
+    while (this.waiting.length > 0 && this.isWindowOpen()) void this.publish(this.waiting.shift()!);
+    this.isPumping = false;
     if (this.doorsWaiting.length > 0 && this.isRoomy()) this.openDoors();
   }
 
@@ -110,7 +112,7 @@ export class Relay {
       this.gather(this.confirmed, row, (rows) => this.remove(rows));
     } catch (error) {
       this.reportFailure(row, error);
-      const isUnroutable = error instanceof UnroutableError;
+      const isUnroutable = error instanceof UnroutableError || error instanceof UnknownEvent;
       metrics.messagesPublished.inc({ type: row.type, outcome: isUnroutable ? 'unroutable' : 'unconfirmed' });
       if (isUnroutable) this.gather(this.refused, row, (rows) => this.postpone(rows));
       else this.held.delete(row.position);

@@ -167,6 +167,20 @@ it('keeps to its window of unconfirmed publications', async () => {
   expect(broker.published).toHaveLength(300);
 });
 
+it('an event of another version, whose type it does not know, waits for that version, and its neighbours go out once', async () => {
+  await write(outboxOf(undefined, 0), 'A', 'B', 'C', 'D');
+  await database.$executeRaw`UPDATE orders.outbox SET type = 'OrderTeleported' WHERE aggregate_id IN ('B', 'C')`;
+  const broker = new MoodyBroker();
+  await relayOn(broker, { leaseMs: 60_000 }).start();
+  await eventually(async () => (await pending()) === 2);
+  const rows = await database.ordersOutbox.findMany({ select: { aggregateId: true, leaseUntil: true } });
+  expect(rows.map(({ aggregateId }) => aggregateId).sort()).toEqual(['B', 'C']);
+  expect(ordersOf(broker)).toEqual(['A', 'D']);
+  await database.$executeRaw`UPDATE orders.outbox SET type = 'OrderFulfilled', lease_until = clock_timestamp()`;
+  await isEmpty();
+  expect(ordersOf(broker).sort()).toEqual(['A', 'B', 'C', 'D']);
+});
+
 it('makes busy doors wait until there is room', async () => {
   const broker = new MoodyBroker();
   const confirms: (() => void)[] = [];
