@@ -9,7 +9,7 @@ import {
   type Subscription,
   type Topology,
 } from '../broker';
-import { type AmqpConnection } from './amqp';
+import { type AmqpChannel, type AmqpConnection } from './amqp';
 import { linkTo } from './rabbitmqConnection';
 import { RabbitmqConsumer } from './rabbitmqConsumer';
 import { type Link, type LinkOptions } from './rabbitmqLink';
@@ -148,8 +148,7 @@ class RabbitmqBroker implements Broker {
   async depth(queue: string): Promise<QueueDepth | undefined> {
     const connection = await this.consuming.ready(this.options.setupTimeoutMs);
     try {
-      const { messageCount, consumerCount } = await onOwnChannel(connection, (channel) => channel.checkQueue(queue));
-      return { ready: messageCount, consumers: consumerCount };
+      return await onOwnChannel(connection, (channel) => depthOn(channel, queue));
     } catch (error) {
       if ((error as { code?: number }).code === 404) return undefined;
       throw error;
@@ -228,11 +227,21 @@ class RabbitmqBroker implements Broker {
   }
 }
 
+/**
+ * RabbitMQ says of a quorum queue whose leader gives no answer within 250 ms that it holds nothing and that nobody consumes it, as if
+ * it knew. So that is asked again before it is believed.
+ */
+async function depthOn(channel: AmqpChannel, queue: string): Promise<QueueDepth> {
+  for (let asked = 1; ; asked++) {
+    const { messageCount: ready, consumerCount: consumers } = await channel.checkQueue(queue);
+    if (ready > 0 || consumers > 0 || asked === DEPTH_ASKED_MAX) return { ready, consumers };
+  }
+}
+
+const DEPTH_ASKED_MAX = 4;
+
 /** Runs `work` on a channel that lives only for it: a refusal closes a channel, and must not take anything else along. */
-async function onOwnChannel<T>(
-  connection: AmqpConnection,
-  work: (channel: Awaited<ReturnType<AmqpConnection['createChannel']>>) => Promise<T>,
-): Promise<T> {
+async function onOwnChannel<T>(connection: AmqpConnection, work: (channel: AmqpChannel) => Promise<T>): Promise<T> {
   const channel = await connection.createChannel();
   let isOpen = true;
   channel.on('error', () => undefined);

@@ -411,6 +411,25 @@ suite('the RabbitMQ broker', () => {
       expect(await broker.depth(queue)).toMatchObject({ ready: 100 });
     });
 
+    it('a queue whose leader gives no answer for a moment is not taken for an empty one', async () => {
+      const broker = await openWithQueue();
+      await broker.publish(message(queue, 'there'));
+      const leader = `binary_to_existing_atom(<<"%2F_${queue}">>)`;
+      const suspending = node.control('eval', `L = ${leader}, sys:suspend(L), timer:sleep(700), sys:resume(L).`);
+      let isOver = false;
+      void suspending.finally(() => (isOver = true));
+      const [seen, slowest] = [new Set<number>(), { ms: 0 }];
+      while (!isOver) {
+        const askedAt = performance.now();
+        seen.add((await broker.depth(queue))?.ready ?? NaN);
+        slowest.ms = Math.max(slowest.ms, performance.now() - askedAt);
+      }
+      expect(await suspending).toContain('ok');
+      expect([...seen]).toEqual([1]);
+      // Else nobody asked meanwhile, and nothing is shown.
+      expect(slowest.ms).toBeGreaterThan(240);
+    });
+
     it('trap 6: a confirm that never comes ends in its own timeout, and the silent connection is replaced', async () => {
       const broker = await openWithQueue({ confirmTimeoutMs: 300 });
       await broker.publish(message(queue, 'before'));
