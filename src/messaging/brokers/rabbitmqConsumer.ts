@@ -54,8 +54,9 @@ export class RabbitmqConsumer {
         this.trouble = `queue "${queue}" is not consumed: ${(error as Error).message}`;
         onChange();
         log?.warn({ queue, why: (error as Error).message }, 'Cannot consume; trying again.');
-        await new Promise((resolve) => setTimeout(resolve, pauseMs).unref());
       }
+      // Without a failure, too, it may not have attached: whoever restores the connection may be about to.
+      if (!this.session) await new Promise((resolve) => setTimeout(resolve, pauseMs).unref());
     }
   }
 
