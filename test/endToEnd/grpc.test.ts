@@ -18,7 +18,7 @@ import { type GrpcMethod, type GrpcRequest } from '../../src/grpc';
 import { identitySettings, signToken } from '../../src/identity';
 import { runProgram } from '../scripts/program';
 import { aHouse, type House } from '../support/aHouse';
-import { eventually } from '../support/eventually';
+import { eventually, oneOfThree } from '../support/eventually';
 
 /** The gRPC door: its methods, its refusals, its streams, its health. */
 let house: House;
@@ -161,12 +161,15 @@ describe('orders', () => {
     await house.database.$transaction(
       async (tx) => {
         await tx.$queryRaw`SELECT FROM inventory.stock WHERE product_id = ${productId} FOR UPDATE`;
-        const { value } = await call<{ underWay: boolean }>(orders, 'UpdateOrder', asked, {}, 1_000);
-        expect(value).toMatchObject({ underWay: true, order: { id, version: 2 } });
-        // Asked for twice it is one change; asked for otherwise it must wait.
-        expect((await call<{ underWay: boolean }>(orders, 'UpdateOrder', asked, {}, 500)).value).toMatchObject({
-          underWay: true,
-        });
+        // The answer has a tenth of a second to come; whoever misses it asks again, and asked for twice it is one change.
+        const answeredWithin = (deadlineMs: number) =>
+          oneOfThree(async () => {
+            const { value } = await call<{ underWay: boolean }>(orders, 'UpdateOrder', asked, {}, deadlineMs);
+            expect(value).toMatchObject({ underWay: true, order: { id, version: 2 } });
+          });
+        await answeredWithin(1_000);
+        await answeredWithin(500);
+        // Asked for otherwise it must wait.
         expect(codes[(await update(id, 4)).error!.code]).toBe('ABORTED');
       },
       { timeout: 30_000 },
