@@ -29,11 +29,14 @@ it('is ready while every connection is at work, as long as work is answered', as
 });
 
 it('asks when nothing was answered for two seconds, and says so when there is no answer', async () => {
-  await test.database.$transaction(async (tx) => {
-    await tx.$queryRaw`SELECT pg_sleep(2.2)::text`;
-    expect(await statusOf('database')).toBe('UP');
-    await new Promise((resolve) => setTimeout(resolve, 2_200));
-    expect(await statusOf('database')).toBe('DOWN');
-  });
+  await test.database.$transaction(
+    async (tx) => {
+      await tx.$queryRaw`SELECT pg_sleep(2.2)::text`;
+      expect(await statusOf('database')).toBe('UP');
+      await new Promise((resolve) => setTimeout(resolve, 2_200));
+      expect(await statusOf('database')).toBe('DOWN');
+    },
+    { timeout: 30_000 },
+  );
   await eventually(async () => (await statusOf('database')) === 'UP');
 });

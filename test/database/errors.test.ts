@@ -90,7 +90,9 @@ describe('classifyDatabaseError, on errors of the real server', () => {
     const error = await rejection(
       transaction(database, async (tx) => {
         const [session] = await tx.$queryRaw<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
-        const sleeping = rejection(tx.$queryRaw`SELECT pg_sleep(0.4)::text`);
+        await tx.$executeRaw`SET LOCAL statement_timeout = 0`;
+        // Far longer than it takes to end the session, however busy the machine is.
+        const sleeping = rejection(tx.$queryRaw`SELECT pg_sleep(30)::text`);
         await database.$queryRaw`SELECT pg_terminate_backend(${session!.pid}::int)`;
         throw await sleeping;
       }),

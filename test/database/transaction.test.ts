@@ -212,7 +212,7 @@ describe('a transaction that runs out of time', () => {
   });
 
   it('ends a session that holds its locks and says nothing', async () => {
-    const idle = openDatabase({ url: test.url, poolSize: 1, idleInTransactionTimeoutMs: 100 });
+    const idle = openDatabase({ url: test.url, poolSize: 1, idleInTransactionTimeoutMs: 1_000 });
     try {
       const forgotten = transaction(idle, async (tx) => {
         await add(tx, 1);

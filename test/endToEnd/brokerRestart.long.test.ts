@@ -12,6 +12,7 @@ import { startPrivateRabbitmq, type PrivateRabbitmq } from '../../src/messaging/
 import { connectRabbitmq } from '../../src/messaging/brokers/rabbitmq';
 import { aHouse, type House, type HouseOptions } from '../support/aHouse';
 import { aProduct, inventoryOn } from '../support/anOrder';
+import { eventualDepth } from '../support/brokers';
 import { eventually } from '../support/eventually';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
@@ -193,7 +194,7 @@ const ways = ['gracefully', 'by kill -9'];
     const where = { orderId: { startsWith: 'good-' }, status: 'ACTIVE' } as const;
     const settled = async () => [await database.reservation.count({ where }), await deadLetters()];
     await eventually(async () => expect(await settled()).toEqual([bad.length, bad.length]) ?? true);
-    expect(await observer.depth(queues.orderCreated)).toEqual({ ready: 0, consumers: 1 });
+    await eventualDepth(observer, queues.orderCreated, { ready: 0, consumers: 1 });
   });
 });
 

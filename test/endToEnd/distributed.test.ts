@@ -6,7 +6,7 @@ import { topology, type Broker } from '../../src/messaging';
 import { connectRabbitmq } from '../../src/messaging/brokers/rabbitmq';
 import { aHouse, type House, type HouseOptions } from '../support/aHouse';
 import { aProduct, inventoryOn } from '../support/anOrder';
-import { testRabbitmqUrl } from '../support/brokers';
+import { eventualDepth, testRabbitmqUrl } from '../support/brokers';
 import { eventually } from '../support/eventually';
 import { createTestDatabase, type TestDatabase } from '../support/postgres';
 
@@ -118,8 +118,7 @@ const url = testRabbitmqUrl();
     await eventually(async () => !(await statusesOf(ids)).PENDING);
     expect(await statusesOf(ids)).toEqual({ CONFIRMED: 150, CANCELLED: 350 });
     expect(await reconcile(testDatabase.database, { repair: false })).toMatchObject({ drift: [], oversold: [] });
-    const consumers = await one!.ground.broker.depth(queues.orderCreated);
-    expect(consumers).toMatchObject({ ready: 0, consumers: 3 });
+    await eventualDepth(one!.ground.broker, queues.orderCreated, { ready: 0, consumers: 3 });
     const handled = await Promise.all(started.slice(4).map(({ ground }) => ground.metrics.messagesProcessed.get()));
     for (const { values } of handled) expect(values.some(({ labels }) => labels.type === 'OrderCreated')).toBe(true);
   });
@@ -187,7 +186,7 @@ const url = testRabbitmqUrl();
       properties: { headers: {} },
       mandatory: true,
     });
-    await eventually(async () => (await broker.depth('order.created.inventory'))!.ready === before + 1);
+    await eventualDepth(broker, 'order.created.inventory', { ready: before + 1 });
     await broker.close();
   });
 });

@@ -18,7 +18,7 @@ import { type GrpcMethod, type GrpcRequest } from '../../src/grpc';
 import { identitySettings, signToken } from '../../src/identity';
 import { runProgram } from '../scripts/program';
 import { aHouse, type House } from '../support/aHouse';
-import { eventually } from '../support/eventually';
+import { eventually, oneOfThree } from '../support/eventually';
 
 /** The gRPC door: its methods, its refusals, its streams, its health. */
 let house: House;
@@ -28,7 +28,8 @@ let productId: number;
 let authorization: string;
 
 beforeAll(async () => {
-  house = await aHouse();
+  // As the test of a stop needs it: what waits for calls under way is told from what does not.
+  house = await aHouse({ config: { DRAIN_SECONDS: '60' } });
   ({ authorization } = await house.as({ role: 'service', name: 'grpc' }));
   orders = clientOf('holdfast.v1.Orders');
   inventory = clientOf('holdfast.v1.Inventory');
@@ -161,12 +162,15 @@ describe('orders', () => {
     await house.database.$transaction(
       async (tx) => {
         await tx.$queryRaw`SELECT FROM inventory.stock WHERE product_id = ${productId} FOR UPDATE`;
-        const { value } = await call<{ underWay: boolean }>(orders, 'UpdateOrder', asked, {}, 1_000);
-        expect(value).toMatchObject({ underWay: true, order: { id, version: 2 } });
-        // Asked for twice it is one change; asked for otherwise it must wait.
-        expect((await call<{ underWay: boolean }>(orders, 'UpdateOrder', asked, {}, 500)).value).toMatchObject({
-          underWay: true,
-        });
+        // The answer has a tenth of a second to come; whoever misses it asks again, and asked for twice it is one change.
+        const answeredWithin = (deadlineMs: number) =>
+          oneOfThree(async () => {
+            const { value } = await call<{ underWay: boolean }>(orders, 'UpdateOrder', asked, {}, deadlineMs);
+            expect(value).toMatchObject({ underWay: true, order: { id, version: 2 } });
+          });
+        await answeredWithin(1_000);
+        await answeredWithin(500);
+        // Asked for otherwise it must wait.
         expect(codes[(await update(id, 4)).error!.code]).toBe('ABORTED');
       },
       { timeout: 30_000 },
@@ -327,10 +331,13 @@ describe('refuses with the status of gRPC and the field, with nothing written', 
     ['a payment of 40 KB', () => place({ payment: long }), 'INVALID_ARGUMENT'],
     ['a key of 40 KB', () => place({ idempotencyKey: strange }), 'INVALID_ARGUMENT'],
   ])('%s: in few words, at once, and its neighbour on the connection is served', async (_case, ask, status) => {
-    const startedAt = performance.now();
-    const [{ error }, neighbour] = await Promise.all([ask(), call<Order>(orders, 'GetOrder', { orderId: 'ORD-nobody' })]);
-    expect([codes[error!.code], codes[neighbour.error!.code]]).toEqual([status, 'NOT_FOUND']);
-    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    const error = await oneOfThree(async () => {
+      const startedAt = performance.now();
+      const [{ error }, neighbour] = await Promise.all([ask(), call<Order>(orders, 'GetOrder', { orderId: 'ORD-nobody' })]);
+      expect([codes[error!.code], codes[neighbour.error!.code]]).toEqual([status, 'NOT_FOUND']);
+      expect(performance.now() - startedAt).toBeLessThan(5_000);
+      return error;
+    });
     const headers = Object.entries(error!.metadata.toHttp2Headers()).map(([name, value]) => `${name}: ${String(value)}`);
     expect(`grpc-message: ${encodeURI(error!.details)}${headers.join('')}`.length).toBeLessThan(8_000);
   });
@@ -506,6 +513,7 @@ it('a stop ends streams with UNAVAILABLE, and does not wait for who watches the 
   const startedAt = performance.now();
   await house.stop();
   expect(codes[(await ended).code]).toBe('UNAVAILABLE');
-  expect(performance.now() - startedAt).toBeLessThan(4_000);
+  // Less than it waits for calls under way.
+  expect(performance.now() - startedAt).toBeLessThan(15_000);
   health.close();
 });

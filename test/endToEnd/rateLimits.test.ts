@@ -25,6 +25,22 @@ const statuses = async (times: number, asking: () => Promise<{ status: number }>
   for (let count = 0; count < times; count++) answers.push((await asking()).status);
   return answers;
 };
+/**
+ * Asks until the first refusal. An address has thirty at once and one more every two seconds: on a busy machine more than thirty pass,
+ * and no more than came back in the time it took.
+ */
+const passedFromAnAddress = async (asking: (count: number) => Promise<{ status: number }>) => {
+  const startedAt = performance.now();
+  const passed: number[] = [];
+  for (let refused = false; !refused && passed.length < 60; ) {
+    const { status } = await asking(passed.length);
+    if (status === 429) refused = true;
+    else passed.push(status);
+  }
+  expect(passed.length).toBeGreaterThanOrEqual(30);
+  expect(passed.length).toBeLessThanOrEqual(31 + (performance.now() - startedAt) / 2_000);
+  return [...new Set(passed)];
+};
 const exhaust = (headers: Record<string, string>) => statuses(10, () => ask(headers));
 
 describe('whoever asks too often is told when to come back', () => {
@@ -126,25 +142,26 @@ it('subscriptions count, and dear ones as several', async () => {
 
 it('all customers of one address together have its limit, and so has nobody known', async () => {
   const shared = { 'x-forwarded-for': '203.0.113.9' };
-  for (let count = 0; count < 3; count++)
-    expect(await exhaust({ ...(await aCustomer()), ...shared })).toEqual(Array(10).fill(200));
-  expect((await ask({ ...(await aCustomer()), ...shared })).status).toBe(429);
-  expect((await fetch(`${house.url}/products`, { headers: shared })).status).toBe(429);
+  let asker: Record<string, string> = {};
+  const passed = await passedFromAnAddress(async (count) => {
+    // Before the limit of one customer is reached another one asks.
+    if (count % 10 === 0) asker = await aCustomer();
+    return ask({ ...asker, ...shared });
+  });
+  expect(passed).toEqual([200]);
+  expect(await statuses(5, () => fetch(`${house.url}/products`, { headers: shared }))).toContain(429);
   expect((await fetch(`${house.url}/products`, { headers: { 'x-forwarded-for': '203.0.113.10' } })).status).toBe(200);
 });
 
 it('who shows tokens that are not good cannot try many of them', async () => {
   const guessing = { authorization: 'Bearer guessed', 'x-forwarded-for': '203.0.113.11' };
-  const answers = await statuses(31, () => ask(guessing));
-  expect([new Set(answers.slice(0, 30)), answers[30]]).toEqual([new Set([401]), 429]);
+  expect(await passedFromAnAddress(() => ask(guessing))).toEqual([401]);
 });
 
 it('names that the client writes before its own in x-forwarded-for give it no further limit', async () => {
   const asking = (count: number) =>
     fetch(`${house.url}/products`, { headers: { 'x-forwarded-for': `1.2.3.${count}, 203.0.113.12` } });
-  let count = 0;
-  const answers = await statuses(31, () => asking(++count));
-  expect(answers[30]).toBe(429);
+  expect(await passedFromAnAddress(asking)).toEqual([200]);
 });
 
 it('an operator and a service are not limited, nor are health and metrics', async () => {

@@ -91,7 +91,7 @@ describe('the gateway', () => {
     });
     expect(outcome.violations).toEqual([]);
     expect(outcome.kinds.valid.accepted).toBeGreaterThan(30);
-    expect(outcome.silenceMs).toBeLessThan(5_000);
+    expect(outcome.silenceMs).toBeLessThan(15_000);
     expect(await brokenPromises(house)).toEqual([]);
   });
 
@@ -106,7 +106,7 @@ describe('the gateway', () => {
     });
     const shared = { ...place, ...login, schema, seed: 5, requests: 40, concurrency: 4, known, ...quietly };
     const { kinds, violations, beside } = await besideNeighbour({
-      ...{ neighbour, warmUpMs: 100, baselineMs: 300, memoryMiB: () => 0, signal: never },
+      ...{ neighbour, warmUpMs: 100, baselineMs: 1_000, memoryMiB: () => 0, signal: never },
       ordinary: () => attackGraphql({ ...shared, kinds: ['valid'] }),
       attack: () => attackGraphql({ ...shared, kinds: ['hostile'] }),
     });

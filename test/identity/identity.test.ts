@@ -32,9 +32,13 @@ describe('a token that is good', () => {
       { role: 'service', name: 'shop-front' },
     ],
     [{ aud: ['other', 'the-shop'] }, { role: 'customer', customerId: 'CUST-1' }],
-    [{ exp: seconds() - 3 }, { role: 'customer', customerId: 'CUST-1' }],
   ])('names the caller: %j', async (more, caller) => {
     expect(await createIdentity(settings).callerOf(await signed(more))).toMatchObject(caller);
+  });
+
+  it('names the caller still when it ended three seconds ago, as clocks differ', async () => {
+    const token = await signed({ exp: seconds() - 3 });
+    expect(await createIdentity(settings).callerOf(token)).toMatchObject({ role: 'customer', customerId: 'CUST-1' });
   });
 });
 
@@ -82,8 +86,9 @@ describe('a token may be as old as is configured', () => {
   it('counts from its `iat`, whatever end it has, also when it was checked before', async () => {
     let now = Date.now();
     const identity = createIdentity({ ...hour, now: () => now });
-    const token = await signed({ iat: seconds(), exp: seconds() + 1_000_000 });
-    expect(await identity.callerOf(token)).toMatchObject({ until: Math.floor(now / 1_000) * 1_000 + 3_600_000 });
+    const signedAt = Math.floor(now / 1_000);
+    const token = await signed({ iat: signedAt, exp: signedAt + 1_000_000 });
+    expect(await identity.callerOf(token)).toMatchObject({ until: signedAt * 1_000 + 3_600_000 });
     now += 3_590_000;
     expect(await identity.callerOf(token)).toMatchObject({ customerId: 'CUST-1' });
     now += 20_000;

@@ -83,6 +83,24 @@ function openWriter(writer: number) {
   return { hasWritten, end: async (how: 'commit' | 'rollback') => (settle(how), await done) };
 }
 
+/** A transaction that has written to another table and stays open until it is told to end. */
+async function openElsewhere() {
+  let letGo: () => void = () => undefined;
+  const over = new Promise<void>((resolve) => (letGo = resolve));
+  let written: () => void = () => undefined;
+  const hasWritten = new Promise<void>((resolve) => (written = resolve));
+  const done = database.$transaction(
+    async (tx) => {
+      await tx.$executeRaw`CREATE TABLE IF NOT EXISTS elsewhere (n int)`;
+      written();
+      await over;
+    },
+    { timeout: 60_000 },
+  );
+  await Promise.race([hasWritten, done]);
+  return { end: async () => (letGo(), await done) };
+}
+
 it('waits for a row that was drawn before and is committed after others', async () => {
   const listener = listen(aFeed());
   await listener.begun();
@@ -101,23 +119,18 @@ it('waits for a row that was drawn before and is committed after others', async 
 it('goes on past a row that was rolled back, whatever else goes on in the database', async () => {
   const listener = listen(aFeed());
   await listener.begun();
-  const elsewhere = new Promise<void>((resolve) => {
-    void database.$transaction(
-      async (tx) => {
-        await tx.$executeRaw`CREATE TABLE IF NOT EXISTS elsewhere (n int)`;
-        resolve();
-        await pause(3_000);
-      },
-      { timeout: 10_000 },
-    );
-  });
-  await elsewhere;
+  const elsewhere = await openElsewhere();
   const failing = openWriter(1);
   await failing.hasWritten;
   await write(2);
   await failing.end('rollback');
-  await eventually(() => listener.heard.length === 1, 2_000);
-  expect(listener.texts()).toEqual(['2.0']);
+  try {
+    // Sooner than the other transaction would end by its timeout.
+    await eventually(() => listener.heard.length === 1, 30_000);
+    expect(listener.texts()).toEqual(['2.0']);
+  } finally {
+    await elsewhere.end();
+  }
   await listener.end();
 });
 

@@ -201,7 +201,7 @@ it('makes busy doors wait until there is room', async () => {
 it('a stop publishes what is in hand, and leaves the rest in the table', async () => {
   const broker = new MoodyBroker();
   broker.mood = () => new Promise((resolve) => setTimeout(resolve, 5));
-  const relay = relayOn(broker, { windowMax: 5, leaseMs: 60_000 });
+  const relay = relayOn(broker, { windowMax: 5, leaseMs: 60_000, drainMs: 20_000 });
   await relay.start();
   const outbox = outboxOf(relay, 60_000);
   await write(outbox, ...Array.from({ length: 40 }, (_, index) => `O-${index}`));

@@ -77,7 +77,7 @@ beforeAll(async () => {
     smtpUrl: `smtp://127.0.0.1:${(mailServer.address() as AddressInfo).port}`,
     sending: {
       retry: { attemptsMax: 3, firstPauseMs: 20 },
-      ...{ timeoutMs: 400, concurrencyMax: 12, perReceiverMax: 3, lookIntervalMs: 20, keepDays: 30, drainMs: 1_000 },
+      ...{ timeoutMs: 5_000, concurrencyMax: 12, perReceiverMax: 3, lookIntervalMs: 20, keepDays: 30, drainMs: 1_000 },
     },
   };
   notifications = createNotifications(options);
@@ -133,6 +133,7 @@ async function dispatch(context = createNotifications(options)) {
   dispatchers.push(dispatcher);
   await dispatcher.start();
 }
+const patientFor = (timeoutMs: number) => createNotifications({ ...options, sending: { ...options.sending, timeoutMs } });
 const at = (path: string) => received.filter((one) => one.path === path);
 const deliveries = (customerId: string) => notifications.deliveries({ customerId }, 100);
 const attemptsOf = async (id: string) => (await notifications.attempts([id])).get(id)!;
@@ -140,7 +141,7 @@ async function finished(customerId: string, state: 'DELIVERED' | 'DEAD') {
   return eventually(async () => {
     const all = await deliveries(customerId);
     return all.length > 0 && all.every((delivery) => delivery.state === state) ? all : undefined;
-  }, 8_000);
+  });
 }
 
 describe('a webhook', () => {
@@ -196,7 +197,7 @@ describe('a webhook', () => {
     answers.set(path, answer);
     await subscribe(customer, 'WEBHOOK', base + path);
     await hear(confirmed(customer));
-    await dispatch();
+    await dispatch(what === 'never answers' ? patientFor(400) : undefined);
     const [delivery] = await finished(customer, 'DEAD');
     expect((await attemptsOf(delivery!.id)).map((one) => one.error)).toEqual([error, error, error]);
     const [given] = await notifications.subscriptions({ customerId: customer }, 10);
@@ -276,7 +277,7 @@ describe('a webhook', () => {
     for (const receiver of receivers)
       await subscribe(hanging, 'WEBHOOK', `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`);
     await hear(...Array.from({ length: 10 }, () => confirmed(hanging)));
-    await dispatch(createNotifications({ ...options, sending: { ...options.sending, timeoutMs: 20_000 } }));
+    await dispatch(patientFor(20_000));
     const underWay = () => test.database.notificationDelivery.count({ where: { customerId: hanging, attempts: { gt: 0 } } });
     await eventually(async () => (await underWay()) === 6);
     const before = Date.now();

@@ -6,6 +6,7 @@ import { type OperationsContext } from '../../src/operations';
 import { replayUseCase } from '../../src/operations/replayDeadLetters';
 import { aHouse, type House } from '../support/aHouse';
 import { aProduct, inventoryOn } from '../support/anOrder';
+import { eventualDepth } from '../support/brokers';
 import { eventually } from '../support/eventually';
 import { brokers, operationsOn, send } from './aLetter';
 
@@ -288,9 +289,10 @@ describe.each(brokers)('dead letters, broker %s', (_name, open) => {
     const subscription = await broker.consume(queue, { prefetch: 1 }, (delivery) => void held.push(delivery));
     await house.database.deadLetter.create({ data: aRow(id, queue) });
     const { database, ground } = house;
-    const replay = replayUseCase({ database, broker, log: ground.log, newId: uuidv7, problemWith: () => null, waitMs: 50 });
     // RabbitMQ itself keeps what waits; in process only its consumer's settlement makes it safe.
     const isSafeAtOnce = broker.name !== 'in-process';
+    const waitMs = isSafeAtOnce ? 10_000 : 50;
+    const replay = replayUseCase({ database, broker, log: ground.log, newId: uuidv7, problemWith: () => null, waitMs });
     expect(await outcomesOf(replay({ ids: [id], ...by }))).toEqual([isSafeAtOnce ? 'REPLAYED' : 'UNDER_WAY']);
     (await eventually(() => held[0])).ack();
     await eventually(async () => (await letters({ queue }))[0]!.state === 'REPLAYED');
@@ -337,6 +339,6 @@ describe.each(brokers)('dead letters, broker %s', (_name, open) => {
   });
 
   it('all work queues have a keeper', async () => {
-    for (const queue of workQueues) expect(await broker.depth(`${queue}.dead`)).toEqual({ ready: 0, consumers: 1 });
+    for (const queue of workQueues) await eventualDepth(broker, `${queue}.dead`, { ready: 0, consumers: 1 });
   });
 });

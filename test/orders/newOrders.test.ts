@@ -6,7 +6,7 @@ import { type Broker } from '../../src/messaging';
 import { createInProcessBroker } from '../../src/messaging/brokers/inProcess';
 import { connectRabbitmq } from '../../src/messaging/brokers/rabbitmq';
 import { aHouse, type House } from '../support/aHouse';
-import { testRabbitmqUrl } from '../support/brokers';
+import { eventualDepth, testRabbitmqUrl } from '../support/brokers';
 import { eventually } from '../support/eventually';
 
 /** Orders placed by message: bare JSON on new_orders_exchange, and what the client hears. */
@@ -188,7 +188,7 @@ describe.each(brokers)('orders by message, broker %s', (name, open) => {
       const wishes = Array.from({ length: 60 }, () => request(userId, [{ name: 'Keyboard', quantity: 1 }]));
       await Promise.all(wishes.flatMap((wish) => [send(wish), send(wish)]));
       await eventually(() => heard.filter((told) => told.reference).length >= 120);
-      expect((await broker.depth(queues.newOrders))?.consumers).toBe(2);
+      await eventualDepth(broker, queues.newOrders, { consumers: 2 });
       expect(await ordersOf(userId)).toBe(60);
       await other.stop();
     });

@@ -177,9 +177,9 @@ const password = randomBytes(18).toString('base64url');
   describe('on the broker', () => {
     const body = Buffer.from('{"event":"StockReserved","order_id":"ORD-1","items":[]}');
     const brokers: Broker[] = [];
-    const publish = async (role: RoleName, exchange: string, routingKey: string) => {
+    const publish = async (role: RoleName, exchange: string, routingKey: string, confirmTimeoutMs = 1_500) => {
       const url = asUser(node.url, role);
-      const broker = await connectRabbitmq({ url, random, bootTimeoutMs: 5_000, confirmTimeoutMs: 1_500 });
+      const broker = await connectRabbitmq({ url, random, bootTimeoutMs: 5_000, confirmTimeoutMs });
       brokers.push(broker);
       const publication = { exchange, routingKey, body, properties: { headers: {} }, mandatory: false };
       return broker.publish(publication).then(
@@ -205,8 +205,8 @@ const password = randomBytes(18).toString('base64url');
     );
 
     it('a role can publish what is its own', async () => {
-      expect(await publish('inventory', exchanges.inventory, 'product.updated')).toBe('published');
-      expect(await publish('notifications', exchanges.notifications, 'client.x.order.y')).toBe('published');
+      expect(await publish('inventory', exchanges.inventory, 'product.updated', 10_000)).toBe('published');
+      expect(await publish('notifications', exchanges.notifications, 'client.x.order.y', 10_000)).toBe('published');
     });
 
     it.each(roleNames)('%s consumes its own queues and no others, and declares nothing', async (role) => {

@@ -506,20 +506,26 @@ describe.each(auditChecks.map(({ name, promise }) => [name, promise]))('%s: %s',
 async function damaged<T>(statements: Sql[], work: (tx: Transaction) => Promise<T>): Promise<T> {
   let result: T;
   const undo = new Error('the damage is rolled back');
-  const rolledBack = test.database.$transaction(async (tx) => {
-    for (const statement of statements) await tx.$executeRaw(statement);
-    result = await work(tx);
-    throw undo;
-  });
+  const rolledBack = test.database.$transaction(
+    async (tx) => {
+      for (const statement of statements) await tx.$executeRaw(statement);
+      result = await work(tx);
+      throw undo;
+    },
+    { timeout: 60_000 },
+  );
   await expect(rolledBack).rejects.toBe(undo);
   return result!;
 }
 
 async function besideAnIdleTransaction<T>(work: () => Promise<T>): Promise<T> {
-  return test.database.$transaction(async (tx) => {
-    await tx.$queryRaw`SELECT 1`;
-    return work();
-  });
+  return test.database.$transaction(
+    async (tx) => {
+      await tx.$queryRaw`SELECT 1`;
+      return work();
+    },
+    { timeout: 60_000 },
+  );
 }
 
 function deadLetter(messageId: string, queue = 'order.created.inventory'): Sql {

@@ -108,8 +108,8 @@ describe('against a Holdfast of its own', () => {
     await database.$executeRaw`DROP FUNCTION orders.swindle CASCADE`;
     expect(code).toBe(2);
     expect(stdout).toMatch(/VERDICT +FAIL/);
-    expect(stdout).toMatch(/✗ acknowledged orders are stored +30/);
-    expect(stdout).toMatch(/✗ confirmed orders hold their lines +30/);
+    expect(stdout).toMatch(/✗ acknowledged orders are stored +[1-9]\d*/);
+    expect(stdout).toMatch(/✗ confirmed orders hold their lines +[1-9]\d*/);
     expect(stdout).toMatch(/ORD-.+: sent .+, stored /);
     expect(stdout).toMatch(/✗ nothing is sold twice/);
     expect(stderr).not.toContain('VERDICT');
@@ -118,7 +118,7 @@ describe('against a Holdfast of its own', () => {
   it('goes on through a kill -9 of Holdfast, and loses nothing', async () => {
     const run = startProgram(
       'scripts/simulate.ts',
-      ['--orders', '500', '--concurrency', '8', '--paid', '0', '--json'],
+      ['--orders', '2000', '--concurrency', '8', '--paid', '0', '--json'],
       holdfast.environment,
     );
     const before = await database.order.count();
@@ -128,7 +128,7 @@ describe('against a Holdfast of its own', () => {
     const { code, stdout, stderr } = await run.ended;
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const result = resultOf(stdout);
-    expect(result).toMatchObject({ verdict: 'PASS', accepted: 500, confirmed: 500 });
+    expect(result).toMatchObject({ verdict: 'PASS', accepted: 2_000, confirmed: 2_000 });
     expect(result.retries).toBeGreaterThan(0);
   });
 

@@ -2,8 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
+import { type Broker } from '../../src/messaging';
 import { findRabbitmqServer } from '../../src/messaging/brokers/findRabbitmqServer';
 import { startPrivateRabbitmq } from '../../src/messaging/brokers/privateRabbitmq';
+import { eventually } from './eventually';
 
 /** The test files on the shared node, by name. Each has the virtual host of its name to itself, so that files run side by side and none takes another's messages. */
 const filesOnRabbitmq = [
@@ -39,4 +41,15 @@ export function testRabbitmqUrl(): string | undefined {
   const base = process.env.HOLDFAST_TEST_RABBITMQ_URL;
   if (!base) return undefined;
   return process.env.RABBITMQ_URL ? base : `${base}/${file}`;
+}
+
+/**
+ * Waits until the queue is as deep as this. RabbitMQ asks the leader of a quorum queue for a quarter of a second at most, and says 0 of
+ * everything when it has no answer by then: one look of a busy moment proves nothing.
+ */
+export async function eventualDepth(broker: Broker, queue: string, depth: { ready?: number; consumers?: number }): Promise<void> {
+  await eventually(async () => {
+    expect(await broker.depth(queue)).toMatchObject(depth);
+    return true;
+  });
 }

@@ -11,7 +11,7 @@ async function main(): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, 20));
     } else {
       failpoint('relay.confirmed');
-      process.stdout.write(`${count}\n`);
+      process.stdout.write(how === 'by the clock' ? `${count} at ${Math.round(performance.now())}\n` : `${count}\n`);
     }
   }
 }
