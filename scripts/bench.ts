@@ -22,10 +22,11 @@ async function main(): Promise<number> {
   const run = await runBench(command, abortOnSignal(), progress).finally(() => progress.stop());
   const result = resultOf(command, run);
   process.stdout.write(command.json ? `${JSON.stringify(result)}\n` : report(result));
-  return result.verdict === 'PASS' ? exitCodes.passed : exitCodes.broken;
+  if (result.broken.length > 0) return exitCodes.broken;
+  return result.failures.length > 0 ? exitCodes.failed : exitCodes.passed;
 }
 
-/** The first signal ends the bench and cleans up; the second ends at once. */
+/** The first signal ends the bench and cleans up; the second ends at once, and every process that was started with it. */
 function abortOnSignal(): AbortSignal {
   const controller = new AbortController();
   const stop = () => {

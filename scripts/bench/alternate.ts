@@ -2,14 +2,10 @@ import { refuseToGoOn } from './interruption';
 import { nameOf, type Family, type Measured, type Point } from './round';
 import { type Stage } from './stage';
 
-/**
- * Rounds that count for nothing: the first of a process finds its code not yet compiled, and the roles, which have much more of it
- * than a bare Apollo, take some ten thousand orders until all that is hot is compiled for good.
- */
+/** Rounds that count for nothing. */
 export async function warm(stage: Stage, points: Point[]): Promise<void> {
   for (const point of points) {
-    const rounds = throughRoles.includes(point.family) ? WARM_ROUNDS : 1;
-    for (let round = 1; round <= rounds; round++) {
+    for (let round = 1; round <= warmUpRounds[point.family]; round++) {
       refuseToGoOn(stage.signal);
       stage.progress.note(`warming up: ${point.family} ${nameOf(point.setting)}`);
       await point.run();
@@ -17,8 +13,16 @@ export async function warm(stage: Stage, points: Point[]): Promise<void> {
   }
 }
 
-const throughRoles: Family[] = ['e2e', 'embedded', 'growth'];
-const WARM_ROUNDS = 5;
+/**
+ * The first round of a process finds its code not yet compiled, and the roles, which have much more of it than a bare Apollo, take some
+ * ten thousand orders until all that is hot is compiled for good. What comes after end to end, through the same roles, has less left
+ * to warm, and a paced round nothing. A drain begins with a worker that was just started: that is what it measures.
+ */
+const warmUpRounds: Record<Family, number> = {
+  ...{ ceiling: 1, floor: 1 },
+  ...{ e2e: 5, embedded: 5, growth: 5 },
+  ...{ bulk: 2, intake: 2, paced: 0, drain: 0 },
+};
 
 /**
  * Measures every point once, then every point again: a machine that grows slower or faster meanwhile does so for all of them, and a

@@ -4,6 +4,9 @@ import { startHoldfast, type OwnProcess } from './processes';
 /** The processes of one Holdfast, by the role that each plays. */
 export class Crew {
   private readonly members: Member[] = [];
+  private isOver = false;
+  /** What was told to end, and did so with a code other than 0. */
+  readonly badEnds: string[] = [];
 
   constructor(
     private readonly folder: string,
@@ -13,16 +16,20 @@ export class Crew {
   /** Resolves when each of them answers. */
   async start(role: FleetRole | 'holdfast', count: number): Promise<void> {
     const ports = await Promise.all(Array.from({ length: count }, () => freePort()));
+    if (this.isOver) throw new Error(`${role} is not started any more.`);
     const begun = ports.map((port, index) => this.startMember(role, `${role}-${index + 1}`, port));
     this.members.push(...begun);
     await Promise.all(begun.map(untilReady));
   }
 
-  /** SIGTERM lets them finish what is under way. */
+  /** SIGTERM lets them finish what is under way. Without a role it is the end of all, and nothing starts any more. */
   async end(signal: 'SIGTERM' | 'SIGKILL', role?: FleetRole): Promise<void> {
+    this.isOver ||= role === undefined;
     const ending = this.members.filter((member) => role === undefined || member.role === role);
     for (const member of ending) this.members.splice(this.members.indexOf(member), 1);
-    await Promise.all(ending.map((member) => member.end(signal)));
+    const ends = await Promise.all(ending.map(async (member) => ({ name: member.name, how: await member.end(signal) })));
+    const isBad = ({ how }: { how: string }) => signal === 'SIGTERM' && how !== 'code 0';
+    this.badEnds.push(...ends.filter(isBad).map(({ name, how }) => `${name} was told to end and ended with ${how}`));
   }
 
   urlsOf(role: string): string[] {

@@ -19,7 +19,7 @@ export async function openGrowth(stage: Stage): Promise<{ sites: Site[]; points:
   const sizes = [0, ...command.growth];
   await preload(
     stage,
-    command.growth.map((orders) => ({ orders, name: growthName(orders) })),
+    sizes.map((orders) => ({ orders, name: growthName(orders) })),
   );
   const connectionsMax = Math.floor(CONNECTIONS_MAX / sizes.length);
   const sites: Site[] = [];

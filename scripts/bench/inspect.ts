@@ -1,7 +1,6 @@
 import { audit, auditChecks, type AuditOutcome, type AuditScope } from '../audit';
 import { refuseToGoOn } from './interruption';
-import { ProcessTable } from './procfs';
-import { peaksOf, type Site } from './site';
+import { type Site } from './site';
 import { type Stage } from './stage';
 import { allCustomers } from './workers/orders';
 
@@ -11,11 +10,13 @@ export interface Inspection {
   /** Of each part, in MiB. */
   peakMiB: Record<string, number>;
   broken: AuditOutcome[];
+  /** See `Site`. */
+  badEnds: readonly string[];
 }
 
 /** Holds every promise against what a site has done, then ends it. Orders that were preloaded are not its doing. */
 export async function inspect({ progress, signal }: Stage, site: Site, foreign: AuditScope['foreign'] = []): Promise<Inspection> {
-  const peakMiB = peaksOf(site, new ProcessTable());
+  site.notePeaks();
   progress.note(`auditing ${site.name}`);
   const { uniform, hot } = site.products;
   const scope = { customers: allCustomers(), productIds: [...uniform, hot], acknowledged: [], foreign, soldOutProductIds: [] };
@@ -25,5 +26,6 @@ export async function inspect({ progress, signal }: Stage, site: Site, foreign: 
     outcomes.push(...(await audit(site.database, scope, [check])));
   }
   await site.stop();
-  return { site: site.name, peakMiB, broken: outcomes.filter(({ broken }) => broken > 0) };
+  const broken = outcomes.filter((outcome) => outcome.broken > 0);
+  return { site: site.name, peakMiB: site.peaksMiB(), broken, badEnds: site.badEnds() };
 }

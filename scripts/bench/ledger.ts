@@ -9,6 +9,10 @@ export interface Ledger {
   settledPerSecond: number;
   /** From `decidedFromMs`, or the first decision, to the last. */
   decidedPerSecond: number;
+  /** Decisions since `decidedFromMs`. */
+  decided: number;
+  /** Milliseconds since 1970; 0 when nothing was decided. */
+  lastDecidedAtMs: number;
   /** From the sending of an order of the measured part to its decision. */
   decisionMs: Percentiles;
 }
@@ -56,6 +60,8 @@ export async function readLedger(
       Number(decided) > stored / 2
         ? perSecond(Number(decided), Math.max(firstAt!, decidedFromMs), lastAt)
         : perSecond(stored, firstAt, lastAt),
+    decided: Number(decided),
+    lastDecidedAtMs: lastAt ?? 0,
     decisionMs: { p50, p95, p99 },
   };
 }
@@ -84,7 +90,18 @@ function firstIdAt(ms: number): string {
   return `ORD-${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`;
 }
 
-/** What is still under way: orders that wait for their decision, and events that wait for their publication. */
+/**
+ * Whether anything is. Asked all the while, beside what is measured, so it must cost nothing: it begins with the latest order, which is
+ * decided last, and looks no further once it has found one. An EXISTS would begin anywhere, and walk over all that is decided already.
+ */
+export async function isUnderWay(watch: Database): Promise<boolean> {
+  const [row] = await watch.$queryRaw<{ some: boolean }[]>`
+    SELECT (SELECT true FROM orders.orders WHERE status = 'PENDING' ORDER BY watch_at DESC LIMIT 1) IS NOT NULL
+           OR EXISTS (SELECT FROM orders.outbox) OR EXISTS (SELECT FROM inventory.outbox) AS some`;
+  return row!.some;
+}
+
+/** What is still under way, counted: orders that wait for their decision, and events that wait for their publication. */
 export async function underWay(watch: Database): Promise<{ pending: number; unpublished: number }> {
   const [row] = await watch.$queryRaw<{ pending: number; unpublished: number }[]>`
     SELECT (SELECT count(*) FROM orders.orders WHERE status = 'PENDING')::int AS pending,

@@ -3,7 +3,12 @@ import { type Site } from './site';
 
 /** Reads the processor time of every part of a site, and of those who ask it. */
 export interface Meter {
-  /** Milliseconds of each part for each order since the meter was started. */
+  stop(): Spent;
+}
+
+/** What was used between start and stop. */
+export interface Spent {
+  /** Milliseconds of each part for each order. */
   perOrder(orders: number): Record<string, number>;
 }
 
@@ -15,9 +20,11 @@ export function startMeter(site: Pick<Site, 'parts'>, others: Record<string, num
   };
   const before = read();
   return {
-    perOrder(orders) {
+    stop() {
       const spent = Object.entries(read()).map(([name, seconds]) => [name, seconds - (before[name] ?? 0)] as const);
-      return Object.fromEntries(spent.map(([name, seconds]) => [name, (seconds * 1_000) / Math.max(1, orders)]));
+      return {
+        perOrder: (orders) => Object.fromEntries(spent.map(([name, seconds]) => [name, (seconds * 1_000) / Math.max(1, orders)])),
+      };
     },
   };
 }

@@ -17,7 +17,7 @@ and nothing is left running. The whole takes about 20 minutes.
   --rounds N          rounds of each point (3)
   --seconds S         measured part of a round (4)
   --warm-up S         what comes before it and does not count (1)
-  --backlog N         orders that wait when a drain begins (50000)
+  --backlog N         orders that wait when a drain begins, in hundreds (50000)
   --growth A,B        orders there are already, beside none (1000000,5000000)
   --roles LIST        processes of each role (gateway=1,orders=1,inventory=1)
   --soak MINUTES      instead of all this: so long at 80 % of the highest rate, watching what grows
@@ -28,8 +28,9 @@ and nothing is left running. The whole takes about 20 minutes.
   --json              one object on stdout instead of the report
   --help              this
 
-Exit codes: 0 measured · 1 failed · 2 a promise was broken · 64 wrong options · 130 interrupted. Goals that are missed are shown
-as such, and change no exit code: they hold for a machine that does nothing else.
+Exit codes: 0 measured · 1 failed · 2 a promise was broken · 64 wrong options · 130 interrupted. A bench has failed, too, when more
+than 1 % of the orders of a round were refused or not answered, when a round measured nothing, or when a soak was hardly sampled. Goals
+that are missed are shown as such, and change no exit code: they hold for a machine that does nothing else.
 `;
 
 export interface BenchCommand {

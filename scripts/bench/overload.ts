@@ -21,7 +21,7 @@ export interface OverloadResult {
   steps: OverloadStep[];
   /** Orders that were taken before the first BUSY. */
   taken: number;
-  /** From the return of inventory until nothing waited any more. */
+  /** From the return of inventory to the last decision, by the database's clock. */
   drainSeconds: number;
   /** Of the orders that were placed afterwards. */
   takenAfterwards: number;
@@ -30,7 +30,8 @@ export interface OverloadResult {
 export interface OverloadStep {
   taken: number;
   busy: number;
-  answerMs: Percentiles;
+  /** Of what was taken. */
+  answerMs?: Percentiles;
   /** Orders in the queue of inventory when the step was over. */
   waiting: number;
 }
@@ -87,12 +88,15 @@ async function ask(stage: Stage, site: Site, ordersMax: number): Promise<Asked> 
 async function drained(stage: Stage, site: Site, asked: Asked[]): Promise<number> {
   stage.progress.note('inventory returns');
   await site.setInventory(Math.max(1, stage.command.roles.inventory));
-  const startedAt = performance.now();
+  const returnedAtMs = Date.now();
   await untilSettled(site);
-  const seconds = (performance.now() - startedAt) / 1_000;
-  for (const { request, reply } of asked.filter(({ reply: { accepted } }) => accepted > 0))
-    refuseLoss(site, request, reply, await readLedger(site.watch, { tag: request.tag, ...reply }));
-  return seconds;
+  let lastDecidedAtMs = returnedAtMs;
+  for (const { request, reply } of asked.filter(({ reply: { accepted } }) => accepted > 0)) {
+    const ledger = await readLedger(site.watch, { tag: request.tag, ...reply });
+    refuseLoss(site, request, reply, ledger);
+    lastDecidedAtMs = Math.max(lastDecidedAtMs, ledger.lastDecidedAtMs);
+  }
+  return (lastDecidedAtMs - returnedAtMs) / 1_000;
 }
 
 /** The door opens with its next look, so it is knocked at until then. */

@@ -31,10 +31,12 @@ export async function ceilingPoints(stage: Stage): Promise<Point[]> {
     setting: { clients },
     async run() {
       const meter = startMeter({ parts: () => ({ ceiling: [server.pid] }) }, { generator: load.pid });
-      const reply = await load.ask({ ...timesOf(command), ...shape, urls: [url], clients, batch: 1, tag: tag('ceiling') });
-      const { accepted: orders, refused, refusal, acceptedPerSecond, answerMs } = reply;
-      const cpuMsPerOrder = meter.perOrder(orders);
-      return { ordersPerSecond: acceptedPerSecond, acceptedPerSecond, orders, refused, refusal, answerMs, cpuMsPerOrder };
+      const asked = load.ask({ ...timesOf(command), ...shape, urls: [url], clients, batch: 1, tag: tag('ceiling') });
+      const reply = await Promise.race([asked, server.untimelyEnd]);
+      const { accepted: orders, acceptedPerSecond, refused, broken, refusal, answerMs } = reply;
+      const cpuMsPerOrder = meter.stop().perOrder(orders);
+      const rates = { ordersPerSecond: acceptedPerSecond, acceptedPerSecond };
+      return { ...rates, orders, refused, broken, refusal, answerMs, cpuMsPerOrder };
     },
   }));
 }
@@ -57,9 +59,10 @@ export async function floorPoints(stage: Stage): Promise<Point[]> {
       const shape = shapeOf({ products }, 1, product === 'hot', command.seed);
       const reply = await worker.ask({ ...timesOf(command), ...shape, databaseUrl: url, clients, tag: tag('floor') });
       const { orders, ordersPerSecond, answerMs } = reply;
-      const cpuMsPerOrder = meter.perOrder(orders);
+      const cpuMsPerOrder = meter.stop().perOrder(orders);
       await database.$executeRaw`TRUNCATE orders.outbox, inventory.outbox`;
-      return { ordersPerSecond, acceptedPerSecond: ordersPerSecond, orders, refused: 0, answerMs, cpuMsPerOrder };
+      const rates = { ordersPerSecond, acceptedPerSecond: ordersPerSecond };
+      return { ...rates, orders, refused: 0, broken: 0, answerMs, cpuMsPerOrder };
     },
   }));
 }
@@ -82,6 +85,11 @@ export function embeddedPoints(stage: Stage, site: Site): Point[] {
     [1, 5].map((lines): Setting => ({ product, lines, clients })),
   );
   return settings.map((setting) => orderPoint(stage, site, 'embedded', setting));
+}
+
+/** Single-line orders end to end, at the number of clients that ratios are taken at. */
+export function referencePoint(stage: Stage, site: Site): Point {
+  return orderPoint(stage, site, 'e2e', { product: 'uniform', lines: 1, clients: referenceClients(stage.command) });
 }
 
 export function orderPoint(stage: Stage, site: Site, family: Family, setting: Setting): Point {
@@ -109,9 +117,8 @@ export async function highestRate(stage: Stage, site: Site): Promise<number> {
   const measured = pointsLike(stage.measured, 'e2e', { product: 'uniform', lines: 1 });
   const rates = measured.flatMap(({ rounds }) => rounds.at(-1)?.ordersPerSecond ?? []);
   if (rates.length > 0) return Math.max(...rates);
-  const setting: Setting = { product: 'uniform', lines: 1, clients: referenceClients(stage.command) };
   const rounds: Round[] = [];
-  for (let round = 0; round < stage.command.rounds; round++) rounds.push(await orderPoint(stage, site, 'e2e', setting).run());
+  for (let round = 0; round < stage.command.rounds; round++) rounds.push(await referencePoint(stage, site).run());
   return median(rounds.map(({ ordersPerSecond }) => ordersPerSecond));
 }
 
@@ -139,16 +146,11 @@ export function intakePoint(stage: Stage, site: Site, foreign: AuditScope['forei
     const asked = worker.ask({ ...timesOf(command), ...shape, brokerUrl: site.brokerUrl!, clients, tag: tag('intake') });
     const reply = await Promise.race([asked, site.untimelyEnd()]);
     await untilSettled(site);
+    const cpuMsPerOrder = meter.stop().perOrder(reply.orders);
+    site.notePeaks();
     foreign.push(...reply.foreign);
-    const { orders, ordersPerSecond, answerMs } = reply;
-    return {
-      ordersPerSecond,
-      acceptedPerSecond: ordersPerSecond,
-      orders,
-      refused: 0,
-      answerMs,
-      cpuMsPerOrder: meter.perOrder(orders),
-    };
+    const { orders, ordersPerSecond, refused, broken, answerMs } = reply;
+    return { ordersPerSecond, acceptedPerSecond: ordersPerSecond, orders, refused, broken, answerMs, cpuMsPerOrder };
   };
   return { family: 'intake', setting: { product: 'uniform', lines: 1, clients }, run };
 }

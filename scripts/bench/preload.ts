@@ -7,7 +7,7 @@ import { addMany } from './products';
 import { makeDatabase } from './servers';
 import { type Stage } from './stage';
 
-/** Makes a database of so many finished orders for each size, the smallest first. */
+/** Makes a database of so many finished orders for each size, the smallest first, which may be none: all are treated alike. */
 export async function preload(stage: Stage, sizes: { orders: number; name: string }[]): Promise<void> {
   let former: { orders: number; name: string } | undefined;
   for (const size of sizes) {
@@ -25,7 +25,6 @@ async function copyDatabase({ servers, progress }: Stage, from: string, to: stri
 async function fill(stage: Stage, name: string, from: number, to: number): Promise<void> {
   const url = await makeDatabase(stage.servers, name);
   const firstProduct = await firstPreloadedProduct(url);
-  let done = from;
   const run = async (statements: readonly string[], counts: boolean) =>
     withClient(url, async (client) => {
       await client.query("SET synchronous_commit = off; SET session_replication_role = replica; SET work_mem = '256MB'");
@@ -33,11 +32,11 @@ async function fill(stage: Stage, name: string, from: number, to: number): Promi
         refuseToGoOn(stage.signal);
         const last = Math.min(to, first + CHUNK);
         for (const statement of statements) await client.query(statement, [first, last, firstProduct]);
-        if (counts) stage.progress.note(`preloading ${name}: ${grouped((done = last))} of ${grouped(to)} orders`);
+        if (counts) stage.progress.note(`preloading ${name}: ${grouped(last)} of ${grouped(to)} orders`);
       }
     });
   await Promise.all([run(ordersSide, true), run(inventorySide, false)]);
-  await settle(url, firstProduct, done);
+  await settle(url, firstProduct);
 }
 
 const CHUNK = 25_000;
@@ -56,7 +55,7 @@ async function firstPreloadedProduct(url: string): Promise<number> {
 }
 
 /** The counters are made what the movements add up to; then the tables are what autovacuum would leave. */
-async function settle(url: string, firstProduct: number, orders: number): Promise<void> {
+async function settle(url: string, firstProduct: number): Promise<void> {
   await withClient(url, async (client) => {
     await client.query(
       `UPDATE inventory.stock SET reserved = held.units FROM (
@@ -65,7 +64,7 @@ async function settle(url: string, firstProduct: number, orders: number): Promis
        ) AS held WHERE held.product_id = stock.product_id`,
       [firstProduct, firstProduct + PRODUCT_COUNT - 1],
     );
-    if (orders > 0) await client.query('VACUUM (ANALYZE)');
+    await client.query('VACUUM (ANALYZE)');
     await client.query('CHECKPOINT');
   });
 }

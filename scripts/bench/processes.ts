@@ -11,8 +11,8 @@ export interface OwnProcess {
   readonly pid: number;
   /** Rejects when it ends before it is told to: a bench of a process that died is worth nothing. */
   readonly untimelyEnd: Promise<never>;
-  /** SIGTERM lets it finish what is under way; SIGKILL does not. Resolves when it is gone. */
-  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  /** SIGTERM lets it finish what is under way; SIGKILL does not. Resolves when it is gone, with its signal or `code 0`. */
+  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<string>;
 }
 
 /** Starts Holdfast itself, with nothing of our environment but what is given. */
@@ -65,7 +65,7 @@ function owned(name: string, folder: string, child: ChildProcess): OwnProcess {
   child.stdout?.pipe(log, { end: false });
   child.stderr?.pipe(log, { end: false });
   let isOver = false;
-  const over = new Promise<string>((resolve) => child.once('exit', (code, signal) => resolve(signal ?? `code ${code}`)));
+  const over = endOf(child);
   const untimelyEnd = over.then((how): Promise<never> => {
     log.end();
     return isOver ? new Promise(() => undefined) : Promise.reject(new Error(`${name} ended by itself: ${how}`));
@@ -78,9 +78,25 @@ function owned(name: string, folder: string, child: ChildProcess): OwnProcess {
     async end(signal) {
       isOver = true;
       child.kill(signal);
-      await over;
+      const how = await over;
       child.stdout?.destroy();
       child.stderr?.destroy();
+      return how;
     },
   };
 }
+
+/** How it ended: its signal, its code, or why it never began. */
+function endOf(child: ChildProcess): Promise<string> {
+  running.add(child);
+  const over = new Promise<string>((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ?? `code ${code}`));
+    child.on('error', (error) => child.pid === undefined && resolve(error.message));
+  });
+  void over.then(() => running.delete(child));
+  return over;
+}
+
+/** A bench that ends at once, by a second signal, leaves nothing of its own behind. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')));

@@ -10,8 +10,11 @@ export class ProcessTable {
 
   /** A process with all it has started; those that have ended count as long as their parent has taken note. */
   tree(root: number): number[] {
-    const children = [...this.rows].filter(([, { parent }]) => parent === root).map(([pid]) => pid);
-    return this.rows.has(root) ? [root, ...children.flatMap((child) => this.tree(child))] : [];
+    return this.rows.has(root) ? [root, ...this.children(root).flatMap((child) => this.tree(child))] : [];
+  }
+
+  children(pid: number): number[] {
+    return [...this.rows].filter(([, { parent }]) => parent === pid).map(([child]) => child);
   }
 
   /** Processor time used so far, in the kernel and out of it. */

@@ -39,10 +39,11 @@ function lines(stream: NodeJS.WriteStream): BenchProgress {
   return {
     expect: (rounds) => void (total += rounds),
     begin: () => undefined,
-    end({ family, setting }, { ordersPerSecond, acceptedPerSecond, refused, refusal }) {
+    end({ family, setting }, { ordersPerSecond, acceptedPerSecond, refused, broken, refusal }) {
       const rates = `${grouped(ordersPerSecond)}/s, accepted ${grouped(acceptedPerSecond)}/s`;
-      const refusals = refused > 0 ? `, ${grouped(refused)} refused: ${refusal}` : '';
-      stream.write(`${++done}/${total} ${family} ${nameOf(setting)}: ${rates}${refusals}\n`);
+      const counts = `${grouped(refused)} refused, ${grouped(broken)} not answered: ${refusal}`;
+      const unplaced = refused + broken > 0 ? `, ${counts}` : '';
+      stream.write(`${++done}/${total} ${family} ${nameOf(setting)}: ${rates}${unplaced}\n`);
     },
     note: (text) => void stream.write(`${text}\n`),
     stop: () => undefined,

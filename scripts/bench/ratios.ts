@@ -1,9 +1,10 @@
 import { type Percentiles } from '../simulate/report';
 import { median, pointsLike, type Family, type Measured, type Round, type Setting } from './round';
 
-/** A figure of two points, and what is wanted of it. Null where one of the two was not measured. */
+/** A figure of two points, and what is wanted of it. */
 export interface Ratio {
   name: RatioName;
+  /** Null where one of the two was not measured; NaN where a round of them has no such figure, which is a failure. */
   value: number | null;
   goal?: { atLeast: number } | { atMost: number };
 }
@@ -28,7 +29,10 @@ export const ratioGoals = {
 } as const;
 export type RatioName = keyof typeof ratioGoals;
 
-/** Each is taken within a set of rounds, and is the median over the sets. */
+/**
+ * Each is taken within a set of rounds, and is the median over the sets; but for drain to end to end, which are never in one set: that is
+ * of their medians, minutes apart.
+ */
 export function ratiosOf(measured: readonly Measured[], clients: number): Ratio[] {
   const all = Object.entries(valuesOf(measured, clients)) as [RatioName, number | null][];
   return all.map(([name, value]) => ({ name, value, goal: ratioGoals[name] }));
@@ -76,7 +80,7 @@ function ofRates(over: Round[], under: Round[]): number | null {
 function ofMedians(over: Round[], under: Round[]): number | null {
   const rate = (rounds: Round[]) => medianOrNull(rounds.map(({ ordersPerSecond }) => ordersPerSecond));
   const [a, b] = [rate(over), rate(under)];
-  return a === null || b === null ? null : a / b;
+  return a === null || b === null ? null : b > 0 ? a / b : NaN;
 }
 
 function within(rounds: Round[], figure: (round: Round) => number): number | null {
@@ -93,8 +97,8 @@ function quotient(
 }
 
 function medianOrNull(values: number[]): number | null {
-  const known = values.filter(Number.isFinite);
-  return known.length === 0 ? null : median(known);
+  if (values.length === 0) return null;
+  return values.every(Number.isFinite) ? median(values) : NaN;
 }
 
 /** Undefined where there is no goal, or nothing to hold against it. */

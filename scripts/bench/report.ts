@@ -1,8 +1,10 @@
 import { grouped } from '../simulate/progress';
 import { type Percentiles } from '../simulate/report';
+import { costLines } from './costs';
+import { milliseconds, NAME_WIDTH } from './layout';
 import { type OverloadResult } from './overload';
 import { type BenchResult, type GoalResult, type PointResult, type SoakFigures } from './result';
-import { nameOf } from './round';
+import { nameOf, pointsLike } from './round';
 
 /** The result for people: a bar for every point, then the ratios, then what it cost. */
 export function report(result: BenchResult): string {
@@ -13,8 +15,8 @@ export function report(result: BenchResult): string {
     ...(result.soak ? ['', ...soakLines(result.soak)] : []),
     ...(result.overload ? ['', ...overloadLines(result.overload)] : []),
     ...(result.points.length > 0 ? ['', ...ratioLines(result)] : []),
+    ...growthLines(result.points),
     ...costLines(result),
-    ...peakLines(result),
     '',
     ...verdictLines(result),
     '',
@@ -33,7 +35,6 @@ function machineLine({ machine }: BenchResult): string {
   return `holdfast ${holdfast}  ·  ${parts.join('  ·  ')}`;
 }
 
-const NAME_WIDTH = 42;
 const BAR_WIDTH = 20;
 
 const columns: [head: string, width: number, cell: (point: PointResult) => string][] = [
@@ -45,7 +46,7 @@ const columns: [head: string, width: number, cell: (point: PointResult) => strin
   ['decision p50', 14, ({ decision_ms }) => milliseconds(decision_ms?.p50)],
   ['p95', 8, ({ decision_ms }) => milliseconds(decision_ms?.p95)],
   ['p99', 8, ({ decision_ms }) => milliseconds(decision_ms?.p99)],
-  ['', 16, ({ refused }) => (refused > 0 ? `${grouped(refused)} refused` : '')],
+  ['', 18, ({ refused, broken }) => (refused + broken > 0 ? `${grouped(refused + broken)} not placed` : '')],
 ];
 
 /** Bars of every family are of one scale, so that each can be held against each. */
@@ -68,19 +69,20 @@ function bar(value: number, most: number): string {
   return '█'.repeat(Math.max(1, Math.round((value / most) * BAR_WIDTH))).padEnd(BAR_WIDTH);
 }
 
-function milliseconds(value: number | undefined): string {
-  return value === undefined ? '' : value.toFixed(1);
-}
-
 function ratioLines({ ratios, goals, clients }: BenchResult): string[] {
   const named = new Map(goals.map((goal) => [goal.name, goal]));
   const lines = Object.entries(ratios)
     .filter((entry): entry is [string, number] => typeof entry[1] === 'number')
     .map(
       ([name, value]) =>
-        `  ${markOf(named.get(name))} ${name.padEnd(32)}${value.toFixed(2).padStart(8)}${goalText(named.get(name))}`,
+        `  ${markOf(named.get(name))} ${name.padEnd(32)}${figure(value).padStart(8)}${goalText(named.get(name))}`,
     );
-  return [`█ RATIOS at ${clients} clients, each within a set of rounds`, ...lines];
+  const head = `█ RATIOS at ${clients} clients, each within a set of rounds; drain_to_e2e is of medians, minutes apart`;
+  return [head, ...lines];
+}
+
+function figure(value: number): string {
+  return Number.isNaN(value) ? '–' : value.toFixed(2);
 }
 
 function markOf(goal: GoalResult | undefined): string {
@@ -92,36 +94,39 @@ function goalText(goal: GoalResult | undefined): string {
   return goal?.at_most === undefined ? '' : `   at most ${goal.at_most}`;
 }
 
-function costLines({ ratios }: BenchResult): string[] {
-  const costs = Object.entries(ratios.cpu_ms_per_order);
-  if (costs.length === 0) return [];
-  const most = Math.max(...costs.map(([, ms]) => ms));
-  const lines = costs.map(([part, ms]) => `  ${part.padEnd(NAME_WIDTH - 2)}${bar(ms, most)}${ms.toFixed(3).padStart(10)}`);
-  return ['', '█ PROCESSOR SECONDS for 1,000 single-line orders, uniform', ...lines];
-}
-
-function peakLines({ peak_rss_mib }: BenchResult): string[] {
-  const sites = Object.entries(peak_rss_mib).map(([site, parts]) => {
-    const held = Object.entries(parts).map(([part, mebibytes]) => `${part} ${grouped(mebibytes)}`);
-    return `  ${site.padEnd(NAME_WIDTH - 2)}${held.join('  ')}`;
+/** The median of few ratios may lie elsewhere than the ratio of two medians, so all of them are shown. */
+function growthLines(points: PointResult[]): string[] {
+  const [empty] = pointsLike(points, 'growth', { preloaded: 0 });
+  const grown = points.filter(({ family, setting }) => family === 'growth' && setting.preloaded !== 0);
+  if (!empty) return [];
+  const lines = grown.map(({ setting, orders_per_second: rate, rates }) => {
+    const pairs = rates.map((rateOfSet, set) => (rateOfSet / empty.rates[set]!).toFixed(2));
+    const cells = grouped(rate).padStart(10) + grouped(empty.orders_per_second).padStart(14);
+    return `  ${nameOf(setting).padEnd(NAME_WIDTH - 2)}${cells}   ${pairs.join(' · ')}`;
   });
-  return sites.length === 0 ? [] : ['', '█ PEAK MEMORY in MiB', ...sites];
+  const head = '█ GROWTH'.padEnd(NAME_WIDTH) + 'orders/s'.padStart(10) + 'after none'.padStart(14);
+  return ['', `${head}   set by set`, ...lines];
 }
 
-function soakLines({ minutes, sent_per_second, orders_per_second, answer_ms, decision_ms, trends }: SoakFigures): string[] {
+function soakLines(soak: SoakFigures): string[] {
+  const { minutes, sent_per_second, orders_per_second, answer_ms, decision_ms, trends, samples } = soak;
   const head = `█ SOAK  ${minutes} minutes at ${grouped(sent_per_second)} orders/s, of which ${grouped(orders_per_second)} were settled`;
-  return [head, latencyLine('answer', answer_ms), latencyLine('decision', decision_ms), ...trends.map(trendLine)];
+  const looks = `    ${samples.taken} of ${samples.wanted} samples`;
+  return [head, latencyLine('answer', answer_ms), latencyLine('decision', decision_ms), looks, ...trends.map(trendLine)];
 }
 
 function latencyLine(name: string, percentiles: Percentiles | undefined): string {
-  const { p50, p95, p99 } = percentiles ?? {};
-  return `    ${name.padEnd(24)}p50 ${milliseconds(p50)} · p95 ${milliseconds(p95)} · p99 ${milliseconds(p99)} ms`;
+  return `    ${name.padEnd(24)}${percentiles ? latencyText(percentiles) : 'none'}`;
+}
+
+function latencyText({ p50, p95, p99 }: Percentiles): string {
+  return `p50 ${milliseconds(p50)} · p95 ${milliseconds(p95)} · p99 ${milliseconds(p99)} ms`;
 }
 
 function overloadLines({ mark, steps, taken, drainSeconds, takenAfterwards }: OverloadResult): string[] {
   const head = `█ OVERLOAD  no inventory, BUSY from ${grouped(mark)} waiting orders on`;
-  const lines = steps.map(({ taken, busy, waiting, answerMs: { p50, p95, p99 } }, index) => {
-    const latency = `p50 ${milliseconds(p50)} · p95 ${milliseconds(p95)} · p99 ${milliseconds(p99)} ms`;
+  const lines = steps.map(({ taken, busy, waiting, answerMs }, index) => {
+    const latency = answerMs ? latencyText(answerMs) : 'none was taken';
     const counts = `${grouped(taken).padStart(8)} taken ${grouped(busy).padStart(8)} busy ${grouped(waiting).padStart(9)} waiting`;
     return `  ${String(index + 1).padStart(3)} ${counts}   ${latency}`;
   });
@@ -137,14 +142,16 @@ function trendLine({ name, median, most, per_minute, is_flat, course }: SoakFigu
   return `  ${is_flat ? '✓' : '✗'} ${name.padEnd(24)}${picture}  ${(is_flat ? 'flat' : 'grows').padEnd(5)}  ${figures}`;
 }
 
-function verdictLines({ verdict, broken, goals, soak, overload }: BenchResult): string[] {
+function verdictLines({ verdict, broken, goals, soak, overload, failures, notices }: BenchResult): string[] {
   const known = goals.filter(({ met }) => met !== null);
   const promises = broken.length === 0 ? 'every promise held' : `${broken.length} promises were broken`;
   const reached = `${known.filter(({ met }) => met).length} of ${known.length} goals were reached`;
   const grown = soak && (soak.is_flat ? 'nothing grew' : 'something grew');
   const more = overload ? `BUSY began at ${grouped(overload.taken)} orders` : (grown ?? reached);
   return [
-    `${verdict}: ${promises}; ${more}`,
+    `${verdict}: ${promises}; ${more}${failures.length > 0 ? '; the figures are worth nothing' : ''}`,
     ...broken.flatMap(({ site, promise, examples }) => [`  ✗ ${site}: ${promise}`, ...examples.map((line) => `      ${line}`)]),
+    ...failures.map((failure) => `  ✗ ${failure}`),
+    ...notices.map((notice) => `  ! ${notice}`),
   ];
 }

@@ -1,5 +1,6 @@
 import { type AuditOutcome } from '../audit';
 import { rounded, type Percentiles } from '../simulate/report';
+import { flawsOf } from './flaws';
 import { referenceClients, type BenchCommand } from './options';
 import { overloadFaults, type OverloadResult } from './overload';
 import { isMet, ratiosOf, type Ratio } from './ratios';
@@ -9,13 +10,13 @@ import { type SoakResult } from './soak';
 
 /** The result of a bench, as `--json` prints it. */
 export interface BenchResult {
-  /** Of the promises, not of the speed. */
+  /** Of the promises and of the measuring, not of the speed. */
   verdict: 'PASS' | 'FAIL';
   machine: BenchRun['machine'];
   /** How many clients the ratios are of. */
   clients: number;
   points: PointResult[];
-  /** Null where one of the two was not measured. */
+  /** Null where one of the two was not measured, or has no such figure, which then is among the failures. */
   ratios: Record<string, number | null | Record<string, number>> & { cpu_ms_per_order: Record<string, number> };
   goals: GoalResult[];
   /** By site and part. */
@@ -23,6 +24,9 @@ export interface BenchResult {
   soak?: SoakFigures;
   overload?: OverloadResult;
   broken: (Omit<AuditOutcome, 'group'> & { site: string })[];
+  /** What makes the figures worthless, and what is only to be known of them. */
+  failures: string[];
+  notices: string[];
 }
 
 export interface GoalResult {
@@ -38,8 +42,10 @@ interface Figures {
   /** Settled or, where nothing settles, answered. */
   orders_per_second: number;
   accepted_per_second: number;
+  /** Of all rounds together. */
   refused: number;
-  /** What was said to the first of them. */
+  broken: number;
+  /** What was said of the first of either. */
   refusal?: string;
   answer_ms?: Percentiles;
   decision_ms?: Percentiles;
@@ -64,8 +70,9 @@ export function resultOf(command: BenchCommand, { machine, measured, inspections
     ...audited,
     ...faults.map((promise) => ({ site: 'distributed', name: 'overload', promise, broken: 1, examples: [] })),
   ];
+  const flaws = flawsOf({ measured, soak, inspections, ratios });
   return {
-    ...{ verdict: broken.length === 0 ? 'PASS' : 'FAIL', machine, clients, points },
+    ...{ verdict: broken.length + flaws.failures.length === 0 ? 'PASS' : 'FAIL', machine, clients, points },
     ratios: {
       ...Object.fromEntries(ratios.map(({ name, value }) => [name, value === null ? null : thousandths(value)])),
       cpu_ms_per_order: reference?.cpu_ms_per_order ?? {},
@@ -75,6 +82,7 @@ export function resultOf(command: BenchCommand, { machine, measured, inspections
     soak: soak && soakFigures(soak),
     overload,
     broken,
+    ...flaws,
   };
 }
 
@@ -84,12 +92,14 @@ export interface SoakFigures extends Figures {
   /** What was sent, whether or not answers came. */
   sent_per_second: number;
   is_flat: boolean;
+  samples: SoakResult['samples'];
   trends: { name: string; median: number; most: number; per_minute: number; is_flat: boolean; course: number[] }[];
 }
 
-function soakFigures({ minutes, ordersPerSecond, round, trends }: SoakResult): SoakFigures {
+function soakFigures({ minutes, ordersPerSecond, round, trends, samples }: SoakResult): SoakFigures {
   return {
     ...{ minutes, sent_per_second: ordersPerSecond, is_flat: trends.every(({ isFlat }) => isFlat), ...figuresOf([round]) },
+    samples,
     trends: trends.map(({ name, median, most, perMinute, isFlat, course }) => ({
       ...{ name, median: rounded(median), most: rounded(most), per_minute: thousandths(perMinute), is_flat: isFlat },
       course: course.map(rounded),
@@ -107,6 +117,7 @@ function figuresOf(rounds: Round[]): Figures {
     orders_per_second: rounded(median(rounds.map((round) => round.ordersPerSecond))),
     accepted_per_second: rounded(median(rounds.map((round) => round.acceptedPerSecond))),
     refused: rounds.reduce((sum, round) => sum + round.refused, 0),
+    broken: rounds.reduce((sum, round) => sum + round.broken, 0),
     refusal: rounds.find(({ refusal }) => refusal !== undefined)?.refusal,
     answer_ms: medianPercentiles(rounds.map((round) => round.answerMs)),
     decision_ms: medianPercentiles(rounds.map((round) => round.decisionMs)),

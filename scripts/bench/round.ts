@@ -6,8 +6,10 @@ export interface Round {
   ordersPerSecond: number;
   acceptedPerSecond: number;
   orders: number;
+  /** Orders that were answered, and not with an id; orders that were not answered at all. */
   refused: number;
-  /** What was said to the first that was refused. */
+  broken: number;
+  /** What was said of the first of either. */
   refusal?: string;
   answerMs?: Percentiles;
   decisionMs?: Percentiles;

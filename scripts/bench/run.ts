@@ -12,7 +12,16 @@ import { abortion, refuseToGoOn } from './interruption';
 import { describeMachine, type Machine } from './machine';
 import { type LoadWorker } from './measure';
 import { type BenchCommand } from './options';
-import { bulkPoint, ceilingPoints, embeddedPoints, endToEndPoints, floorPoints, intakePoint, pacedPoint } from './points';
+import {
+  bulkPoint,
+  ceilingPoints,
+  embeddedPoints,
+  endToEndPoints,
+  floorPoints,
+  intakePoint,
+  pacedPoint,
+  referencePoint,
+} from './points';
 import { startWorker } from './processes';
 import { type BenchProgress } from './progress';
 import { firstOfEach, type Family, type Measured, type Point } from './round';
@@ -74,7 +83,10 @@ async function measureMain(stage: Stage): Promise<Inspection[]> {
     ? await openEmbedded({ ...stage, folder: join(stage.folder, 'embedded') })
     : undefined;
   const points = await pointsInTurn(stage, { main, embedded, foreign });
-  await warm(stage, firstOfEach(points, ['ceiling', 'floor', 'e2e', 'embedded']));
+  await warm(stage, firstOfEach(points, ['ceiling', 'floor']));
+  // Whatever is measured of the roles, and be it a drain alone, they take these orders first.
+  if (main) await warm(stage, [referencePoint(stage, main)]);
+  await warm(stage, firstOfEach(points, ['bulk', 'intake', 'embedded']));
   await alternate(stage, points, command.rounds);
   if (embedded) inspections.push(await inspect(stage, embedded));
   if (main && wants(command, 'drain'))

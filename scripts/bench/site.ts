@@ -6,7 +6,7 @@ import { type Undo } from '../../src/undo';
 import { type FleetRole, type RoleCounts } from '../chaos/fleet';
 import { ownLogin } from '../login';
 import { Crew } from './crew';
-import { peakMiB, sharedOutMiB, type ProcessTable } from './procfs';
+import { peakMiB, ProcessTable, sharedOutMiB } from './procfs';
 import { addProducts, type Products } from './products';
 import { makeDatabase, type Servers } from './servers';
 
@@ -27,6 +27,12 @@ export interface Site {
   untimelyEnd(): Promise<never>;
   /** Ends every inventory process, then starts so many. */
   setInventory(count: number): Promise<void>;
+  /** Looks at the memory that each part holds; to be called when a round has been measured. */
+  notePeaks(): void;
+  /** The most that was seen of each part, in MiB: see `Peaks`. */
+  peaksMiB(): Record<string, number>;
+  /** Processes that were told to end and did so with a code other than 0. */
+  badEnds(): readonly string[];
   /** Ends the processes and the bench's own connections; the database stays where its server does. */
   stop(): Promise<void>;
 }
@@ -63,7 +69,7 @@ export async function openDistributed(servers: Servers, options: DistributedOpti
   const urls = { DATABASE_URL: databaseUrl, RABBITMQ_URL: brokerUrl, HOLDFAST_DATA: folder };
   const crew = new Crew(folder, { ...common, ...settings, ...urls, DATABASE_POOL_SIZE: String(poolSizeOf(options)) });
   undo.add(() => crew.end('SIGKILL'));
-  for (const [role, count] of Object.entries(roles)) await crew.start(role as FleetRole, count);
+  for (const [role, count] of Object.entries(roles)) await Promise.race([crew.start(role as FleetRole, count), aborted]);
   const serverPids = (table: ProcessTable) => ({
     postgres: table.tree(servers.postgres.pid),
     rabbitmq: table.tree(servers.rabbitmq.pid),
@@ -77,7 +83,7 @@ export async function openEmbedded({ folder, undo, aborted }: SiteOptions & { fo
   const dataDir = join(folder, 'data');
   const crew = new Crew(folder, { ...common, POSTGRES_PORT: '0', HOLDFAST_DATA: dataDir });
   undo.add(() => crew.end('SIGTERM'));
-  await crew.start('holdfast', 1);
+  await Promise.race([crew.start('holdfast', 1), aborted]);
   const { databaseUrl } = (await readRuntime(dataDir))!;
   const serverPids = (table: ProcessTable) => {
     const [holdfast = 0] = crew.pids()['holdfast'] ?? [];
@@ -95,15 +101,21 @@ interface Opened extends SiteOptions, Pick<Site, 'name' | 'brokerUrl' | 'gateway
 async function siteOf({ name, brokerUrl, gatewayUrls, crew, databaseUrl, serverPids, aborted, undo }: Opened): Promise<Site> {
   const { database, watch, close } = openConnections(databaseUrl);
   undo.add(close);
+  const parts = (table: ProcessTable) => ({ ...crew.pids(), ...serverPids(table) });
+  const untimelyEnd = () => Promise.race([aborted, ...crew.untimelyEnds()]);
+  const peaks = new Peaks(parts);
   return {
     ...{ name, brokerUrl, gatewayUrls, database, watch },
     authorization: `Bearer ${await ownLogin.token()}`,
     products: await addProducts(database),
-    parts: (table) => ({ ...crew.pids(), ...serverPids(table) }),
-    untimelyEnd: () => Promise.race([aborted, ...crew.untimelyEnds()]),
+    ...{ parts, untimelyEnd },
+    notePeaks: () => peaks.note(),
+    peaksMiB: () => peaks.mostMiB(),
+    badEnds: () => crew.badEnds,
     async setInventory(count) {
-      await crew.end('SIGTERM', 'inventory');
-      await crew.start('inventory', count);
+      peaks.note();
+      await Promise.race([crew.end('SIGTERM', 'inventory'), untimelyEnd()]);
+      await Promise.race([crew.start('inventory', count), untimelyEnd()]);
     },
     async stop() {
       await close();
@@ -127,9 +139,23 @@ function poolSizeOf({ roles, connectionsMax }: DistributedOptions): number {
   return Math.max(1, Math.min(POOL_SIZE_MAX, share));
 }
 
-/** The most memory of each part so far, in MiB: of a role with several processes the one that held most, of Postgres all now. */
-export function peaksOf(site: Site, table: ProcessTable): Record<string, number> {
-  const parts = Object.entries(site.parts(table)).filter(([, pids]) => pids.length > 0);
-  const peak = (part: string, pids: number[]) => (part === 'postgres' ? sharedOutMiB(pids) : Math.max(...pids.map(peakMiB)));
-  return Object.fromEntries(parts.map(([part, pids]) => [part, peak(part, pids)]));
+/**
+ * The most memory of each part, in MiB: of a role the process that ever held most, by the kernel's own mark, ended ones included. For
+ * Postgres, whose processes share most of theirs, there is no such mark: it is the most that was seen when a round had just ended.
+ */
+class Peaks {
+  private readonly most: Record<string, number> = {};
+
+  constructor(private readonly parts: Site['parts']) {}
+
+  note(): void {
+    for (const [part, pids] of Object.entries(this.parts(new ProcessTable()))) {
+      const held = part === 'postgres' ? sharedOutMiB(pids) : Math.max(0, ...pids.map(peakMiB));
+      this.most[part] = Math.max(this.most[part] ?? 0, held);
+    }
+  }
+
+  mostMiB(): Record<string, number> {
+    return { ...this.most };
+  }
 }

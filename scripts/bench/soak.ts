@@ -8,7 +8,7 @@ import { grouped } from '../simulate/progress';
 import { underWay } from './ledger';
 import { measureOrders } from './measure';
 import { referenceClients } from './options';
-import { highestRate, orderPoint, orderRequest } from './points';
+import { highestRate, orderRequest, referencePoint } from './points';
 import { ProcessTable, residentMiB, sharedOutMiB } from './procfs';
 import { type Round } from './round';
 import { type Site } from './site';
@@ -21,6 +21,15 @@ export interface SoakResult {
   round: Round;
   /** Of each thing that could grow. */
   trends: Trend[];
+  samples: SampleCounts;
+}
+
+/** How often it was looked at what could grow: seldom looking finds nothing that grows. */
+export interface SampleCounts {
+  wanted: number;
+  taken: number;
+  /** Why the first of those that failed did. */
+  fault?: string;
 }
 
 const SHARE = 0.8;
@@ -29,13 +38,13 @@ const SAMPLES = 240;
 /** Orders at a pace that can be kept, for long, while everything that could grow is sampled. */
 export async function soak(stage: Stage, site: Site, durationMs: number): Promise<SoakResult> {
   const clients = referenceClients(stage.command);
-  const closed = orderPoint(stage, site, 'e2e', { product: 'uniform', lines: 1, clients });
-  await warm(stage, [closed]);
+  await warm(stage, [referencePoint(stage, site)]);
   stage.progress.note('looking for the highest rate');
   const ordersPerSecond = Math.floor((await highestRate(stage, site)) * SHARE);
   const minutes = durationMs / 60_000;
   stage.progress.note(`soaking for ${minutes} minutes at ${grouped(ordersPerSecond)} orders/s`);
-  const sampling = await startSampling(site, Math.max(250, durationMs / SAMPLES));
+  const everyMs = Math.max(250, durationMs / SAMPLES);
+  const sampling = await startSampling(site, everyMs);
   try {
     const request = orderRequest(
       stage,
@@ -47,7 +56,8 @@ export async function soak(stage: Stage, site: Site, durationMs: number): Promis
     const round = measureOrders(site, stage.load, { ...request, ordersPerSecond });
     // The samples are of the load alone: what comes after it is rest.
     setTimeout(() => sampling.end(), durationMs).unref();
-    return { minutes, ordersPerSecond, round: await round, trends: sampling.trends(ordersPerSecond) };
+    const result = { minutes, ordersPerSecond, round: await round, trends: sampling.trends(ordersPerSecond) };
+    return { ...result, samples: { wanted: Math.floor(durationMs / everyMs), ...sampling.counts() } };
   } finally {
     sampling.end();
     await sampling.close();
@@ -58,17 +68,19 @@ async function startSampling(site: Site, everyMs: number) {
   const random = () => randomInt(2 ** 32) / 2 ** 32;
   const broker = await connectRabbitmq({ url: site.brokerUrl!, random, connectionName: 'holdfast bench' });
   const samples: Sample[] = [];
+  let fault: string | undefined;
   const startedAt = performance.now();
   const timer = setInterval(() => {
     void sampleOf(site, broker).then(
       (values) => samples.push({ atMs: performance.now() - startedAt, values }),
-      () => undefined,
+      (error: Error) => void (fault ??= error.message),
     );
   }, everyMs);
   return {
     end: () => clearInterval(timer),
     close: () => broker.close(),
     trends: (ordersPerSecond: number) => trendsOf(samples, ordersPerSecond),
+    counts: () => ({ taken: samples.length, fault }),
   };
 }
 

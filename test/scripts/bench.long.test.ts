@@ -18,10 +18,10 @@ withRabbitmq(
     expect({ code, stderr }).toMatchObject({ code: 0 });
     expect(stdout.trim().split('\n')).toHaveLength(1);
     const result = JSON.parse(stdout) as BenchResult;
-    expect(result).toMatchObject({ verdict: 'PASS', clients: 8, broken: [] });
+    expect(result).toMatchObject({ verdict: 'PASS', clients: 8, broken: [], failures: [], notices: [] });
     expect(result.points.map(({ family }) => family)).toEqual(['ceiling', 'e2e', 'e2e', 'e2e', 'e2e', 'paced']);
     for (const point of result.points)
-      expect(point).toMatchObject({ refused: 0, orders_per_second: expect.any(Number) as number });
+      expect(point).toMatchObject({ refused: 0, broken: 0, orders_per_second: expect.any(Number) as number });
     expect(result.ratios.e2e_to_ceiling).toBeGreaterThan(0);
     expect(result.ratios.growth_5m).toBeNull();
     expect(Object.keys(result.ratios.cpu_ms_per_order)).toEqual(

@@ -1,7 +1,9 @@
+import { flawsOf } from '../../scripts/bench/flaws';
 import { readOptions, referenceClients } from '../../scripts/bench/options';
 import { overloadFaults } from '../../scripts/bench/overload';
 import { isMet, ratiosOf } from '../../scripts/bench/ratios';
 import { nameOf, type Family, type Measured, type Round, type Setting } from '../../scripts/bench/round';
+import { type SoakResult } from '../../scripts/bench/soak';
 import { trendOf } from '../../scripts/bench/trend';
 import { orderMaker } from '../../scripts/bench/workers/orders';
 
@@ -27,9 +29,51 @@ describe('ratios', () => {
     expect(isMet(growth)).toBeUndefined();
   });
 
+  it('have no figure where a round measured nothing, and leave no such round out', () => {
+    const measured = [aPoint('ceiling', { clients: 64 }, [1_000, 0, 1_000]), uniform([400, 200, 400])];
+    expect(valueOf('e2e_to_ceiling', measured)).toBeNaN();
+    expect(flaws({ measured }).failures.join('\n')).toMatch(/ceiling 64 clients, round 2: nothing.*\n.*e2e_to_ceiling/);
+  });
+
   it('know a goal that is a most from one that is a least', () => {
     expect(isMet({ name: 'hot_to_uniform', value: 0.89, goal: { atLeast: 0.9 } })).toBe(false);
     expect(isMet({ name: 'answer_p99_to_p50', value: 4, goal: { atMost: 5 } })).toBe(true);
+  });
+});
+
+describe('flaws', () => {
+  const withRefused = (refused: number, broken: number): Measured[] => {
+    const { rounds, ...point } = uniform([990]);
+    return [{ ...point, rounds: rounds.map((round) => ({ ...round, refused, broken, refusal: 'BUSY' })) }];
+  };
+
+  it('are none of a bench where every order was placed', () => {
+    expect(flaws({ measured: [uniform([100, 90])] })).toEqual({ failures: [], notices: [] });
+  });
+
+  it('are told when an order was refused, and fail the bench when more than one in a hundred was, or was not answered', () => {
+    const text = 'e2e uniform, 1 line, 64 clients, round 1: of 1,000 orders 4 were refused and 6 not answered: BUSY';
+    expect(flaws({ measured: withRefused(4, 6) })).toEqual({ failures: [], notices: [text] });
+    expect(flaws({ measured: withRefused(4, 7) }).failures).toHaveLength(1);
+  });
+
+  it.each([
+    [0, 240],
+    [119, 240],
+    [7, 8],
+  ])('fail a soak of %d samples where %d were wanted', (taken, wanted) => {
+    expect(flaws({ soak: aSoak({ taken, wanted, fault: 'no way' }) }).failures).toEqual([
+      `soak: only ${taken} of ${wanted} samples of what could grow were taken (no way)`,
+    ]);
+  });
+
+  it('are none of a soak that was sampled most of the time', () => {
+    expect(flaws({ soak: aSoak({ taken: 230, wanted: 240 }) })).toEqual({ failures: [], notices: [] });
+  });
+
+  it('tell of a process that did not end as it was told', () => {
+    const inspections = [{ site: 'distributed', peakMiB: {}, broken: [], badEnds: ['orders-1 ended with code 1'] }];
+    expect(flaws({ inspections }).notices).toEqual(['distributed: orders-1 ended with code 1']);
   });
 });
 
@@ -139,9 +183,18 @@ function uniform(rates: number[]): Measured {
   return aPoint('e2e', { product: 'uniform', lines: 1, clients: 64 }, rates);
 }
 
+function flaws({ measured = [], soak, inspections = [] }: Partial<Parameters<typeof flawsOf>[0]>) {
+  return flawsOf({ measured, soak, inspections, ratios: ratiosOf(measured, 64) });
+}
+
+function aSoak(samples: SoakResult['samples']): SoakResult {
+  return { minutes: 1, ordersPerSecond: 100, round: uniform([100]).rounds[0]!, trends: [], samples };
+}
+
 function aPoint(family: Family, setting: Setting, rates: number[]): Measured {
   const round = (rate: number): Round => ({
-    ...{ ordersPerSecond: rate, acceptedPerSecond: rate, orders: rate, refused: 0, cpuMsPerOrder: {} },
+    ...{ ordersPerSecond: rate, acceptedPerSecond: rate, orders: rate, refused: 0, broken: 0, cpuMsPerOrder: {} },
+    answerMs: { p50: 1, p95: 1, p99: 1 },
   });
   return { family, setting, rounds: rates.map(round) };
 }

@@ -14,7 +14,7 @@ export function startClock({ warmUpMs, measuredMs }: { warmUpMs: number; measure
   return { startedAt, measuredFrom: startedAt + warmUpMs, measuredTo: startedAt + warmUpMs + measuredMs };
 }
 
-/** Counts what was finished within the measured part, and how long each took. */
+/** Counts the orders that were finished within the measured part, and how long each took. */
 export class Tally {
   private readonly histogram: Histogram = build({
     lowestDiscernibleValue: 1,
@@ -35,8 +35,9 @@ export class Tally {
     return (this.measured * 1_000) / (this.clock.measuredTo - this.clock.measuredFrom);
   }
 
-  answerMs(): Percentiles {
-    return percentiles(this.histogram, 1_000);
+  /** Undefined when nothing was finished. */
+  answerMs(): Percentiles | undefined {
+    return this.measured === 0 ? undefined : percentiles(this.histogram, 1_000);
   }
 }
 

@@ -16,7 +16,10 @@ async function run(request: IntakeRequest): Promise<IntakeReply> {
   try {
     const place = () => placeOrders(desk, maker, { tag: request.tag, clock, tally });
     const foreign = (await Promise.all(Array.from({ length: request.clients }, place))).flat();
-    return { foreign, orders: foreign.length, ordersPerSecond: tally.perSecond(), answerMs: tally.answerMs() };
+    const broken = foreign.filter(({ answers }) => answers.length === 0).length;
+    const orders = foreign.filter(isReserved).length;
+    const refused = foreign.length - orders - broken;
+    return { foreign, orders, refused, broken, ordersPerSecond: tally.perSecond(), answerMs: tally.answerMs() };
   } finally {
     await desk.close();
   }
@@ -33,11 +36,16 @@ async function placeOrders(desk: ForeignDesk, maker: OrderMaker, { tag, clock, t
   for (let now = performance.now(); now < clock.measuredTo; ) {
     const sentAt = now;
     const [orderId, lines] = [`${tag}.${randomUUID()}`, maker.lines()];
-    foreign.push({ orderId, lines, answers: await desk.order(orderId, lines) });
+    const order = { orderId, lines, answers: await desk.order(orderId, lines) };
+    foreign.push(order);
     now = performance.now();
-    tally.finished(1, sentAt, now);
+    if (isReserved(order)) tally.finished(1, sentAt, now);
   }
   return foreign;
+}
+
+function isReserved({ answers }: ForeignOrder): boolean {
+  return answers[0] === 'StockReserved';
 }
 
 serve(run);

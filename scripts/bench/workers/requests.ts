@@ -35,12 +35,13 @@ export interface LoadRequest extends OrderShape {
 export interface LoadReply {
   /** Orders that were answered with an id, the warm-up's included. */
   accepted: number;
-  /** Orders that were not, and what was said of the first. */
+  /** Orders that were answered otherwise, orders that were not answered at all, and what was said of the first of either. */
   refused: number;
+  broken: number;
   refusal?: string;
-  /** Of the measured part alone. */
+  /** Of the measured part alone, and of what was accepted in it. */
   acceptedPerSecond: number;
-  answerMs: Percentiles;
+  answerMs?: Percentiles;
   /** When the first request was sent, and when the measured part began and ended: milliseconds since 1970. */
   startedAtMs: number;
   measuredFromMs: number;
@@ -65,7 +66,7 @@ export interface FloorRequest extends OrderShape {
 export interface FloorReply {
   orders: number;
   ordersPerSecond: number;
-  answerMs: Percentiles;
+  answerMs?: Percentiles;
 }
 
 /** One round of a foreign order service. */
@@ -78,6 +79,10 @@ export interface IntakeRequest extends OrderShape {
   measuredMs: number;
 }
 
+/** Its orders are those whose stock was reserved. */
 export interface IntakeReply extends FloorReply {
+  /** Orders that were rejected, though nothing is ever short, and orders without any answer. */
+  refused: number;
+  broken: number;
   foreign: ForeignOrder[];
 }
